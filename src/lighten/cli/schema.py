@@ -1,0 +1,29 @@
+"""``lighten schema recipe|result``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from lighten.cli.guard import guarded
+
+
+class Kind(StrEnum):
+    """What there is a schema of."""
+
+    recipe = "recipe"
+    result = "result"
+
+
+def schema(kind: Annotated[Kind, typer.Argument(help="What to describe.")]) -> None:
+    """Print the JSON Schema of a recipe (for editors) or of result.json (for programs)."""
+    with guarded():
+        import json
+
+        if kind is Kind.recipe:
+            from lighten.recipe import recipe_json_schema as make
+        else:
+            from lighten.pipeline.result import result_json_schema as make
+        typer.echo(json.dumps(make(), indent=2))

@@ -1,0 +1,56 @@
+"""What a build prints at its end: the verdict, the budget beside what was measured, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from lighten.api import Result
+from lighten.report.limits import budget_rows, value_of
+from lighten.report.words import MISSING, number, points
+
+_ROWS = (
+    ("quality", "quality, points"),
+    ("latency_ms", "latency p95, ms"),
+    ("throughput_per_s", "texts per second"),
+    ("size_mb", "size, MB"),
+    ("peak_memory_mb", "peak memory, MB"),
+)
+
+
+def summary(result: Result) -> str:
+    """Return the lines to print, without colour: they are a result and may be piped."""
+    word = "FITS" if result.fits else f"INFEASIBLE ({result.binding_limit} binds)"
+    parts = [f"{word}: {result['sentence']}"]
+    rows = [
+        [row["title"], row["rule"], row["value"], "met" if row["met"] else "NOT MET"]
+        for row in budget_rows(result.to_dict())
+    ]
+    if rows:
+        parts.append(_table([["budget", "limit", "measured", ""], *rows]))
+    compared = _compared(result)
+    if compared:
+        parts.append(_table([["", result.chosen["name"] if result.chosen else MISSING, "reference"], *compared]))
+    places = [f"report  {result.report}"]
+    if result.chosen and result.model_folder.is_dir():
+        places.append(f"model   {result.model_folder}")
+        places.append(f'use it  lighten predict {shlex.quote(str(result.model_folder))} "your text"')
+    parts.append("\n".join(places))
+    return "\n\n".join(parts)
+
+
+def _compared(result: Result) -> list[list[str]]:
+    rows = []
+    for name, title in _ROWS:
+        values: list[Any] = [value_of(result.chosen, name), value_of(result.reference, name)]
+        if any(value is not None for value in values):
+            say = points if name == "quality" else number
+            rows.append([title, *(say(value) for value in values)])
+    return rows
+
+
+def _table(rows: list[list[str]]) -> str:
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

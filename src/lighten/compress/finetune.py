@@ -1,0 +1,51 @@
+"""Fine-tuning on the labels: how the reference is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from lighten.compress.fit import fit, labels_of
+from lighten.compress.step import Context, ModelStep
+from lighten.train.loop import Settings
+from lighten.train.objectives import Classification
+
+
+class Finetune(ModelStep):
+    """Train all weights on the labels, under a clock or for a number of epochs."""
+
+    name: ClassVar[str] = "finetune"
+
+    epochs: float = Field(default=3.0, gt=0)
+    """Passes over the data; an upper limit under a clock."""
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """Peak; narrow models want more than the 2e-5 of BERT-base."""
+    tokens_per_batch: int = Field(default=1024, ge=16)
+    """Padded tokens per batch."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Short runs do better without, and faster."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+
+    def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
+        """Write the fine-tuned checkpoint; returns the training's report."""
+        settings = Settings(
+            epochs=self.epochs,
+            seconds=context.seconds,
+            learning_rate=self.learning_rate,
+            precision=self.precision,
+            seed=context.seed,
+        )
+        encoded = context.encode(source, context.train.texts)
+        objective = Classification(labels_of(context))
+        return fit(
+            source,
+            target,
+            context,
+            encoded,
+            objective,
+            settings,
+            tokens_per_batch=self.tokens_per_batch,
+            dropout=self.dropout,
+        )

@@ -1,0 +1,88 @@
+"""Trains the classifier in a folder: what fine-tuning and distillation have in common."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lighten.compress.copy import carry_notes
+from lighten.compress.step import Context
+from lighten.models.embeddings import Narrowing, narrowed
+from lighten.models.load import load_classifier, save_classifier
+from lighten.models.tokens import Ids
+from lighten.train.batches import TokenBudgetSampler
+from lighten.train.infer import infer
+from lighten.train.loop import Settings, Training
+from lighten.train.objectives import Objective
+from lighten.train.precision import Precision
+
+
+def padding_id(model: Any) -> int:
+    """Return the padding token's id (0 where the config names none)."""
+    return int(model.config.pad_token_id or 0)
+
+
+def fit(
+    source: Path,
+    target: Path,
+    context: Context,
+    encoded: list[Ids],
+    objective: Objective,
+    settings: Settings,
+    *,
+    tokens_per_batch: int,
+    dropout: float,
+) -> dict[str, Any]:
+    """Load the classifier in `source`, train it, save it with its tokenizer to `target`.
+
+    Args:
+        source: checkpoint to start from.
+        target: existing folder for the result.
+        context: data, clock, progress.
+        encoded: training token ids, in the order of ``context.train``.
+        objective: what to minimise.
+        settings: how to train.
+        tokens_per_batch: padded tokens per batch.
+        dropout: in the encoder.
+
+    Returns:
+        The training's report.
+    """
+    model = load_classifier(source, context.labels, context.seed, dropout)
+    pad_id = padding_id(model)
+    validation = context.encode(source, context.validation.texts)
+    # All ids up to padding's are kept, so that it keeps its number: RoBERTa counts positions from it.
+    narrowing = Narrowing([*encoded, *validation], keep=range(pad_id + 1))
+    encoded, validation, pad_id = narrowing(encoded), narrowing(validation), narrowing.one(pad_id)
+    labels = np.array(context.validation.labels)
+
+    def validate(precision: Precision) -> float:
+        predicted = infer(model, validation, pad_id, precision).logits.argmax(1).numpy()
+        context.tick()
+        return float((predicted == labels).mean() * 100)
+
+    with narrowed(model, narrowing):
+        training = Training(
+            model,
+            TokenBudgetSampler(encoded, tokens_per_batch, pad_id, context.seed),
+            objective,
+            validate,
+            settings,
+            checkpoints=context.checkpoints,
+            progress=context.progress,
+            name=context.name,
+            tick=context.tick,
+        )
+        report = training.run()
+    save_classifier(model, target, source)
+    carry_notes(source, target, head=False)
+    return asdict(report)
+
+
+def labels_of(context: Context) -> torch.Tensor:
+    """Return the training labels [n]."""
+    return torch.tensor(context.train.labels, dtype=torch.long)

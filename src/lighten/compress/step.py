@@ -1,0 +1,58 @@
+"""The family of model steps and what they are given besides the checkpoint."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lighten.models.tokens import Ids, encode, read_tokenizer
+from lighten.pipeline import Step
+from lighten.pipeline.examples import Examples
+from lighten.progress import Progress
+
+
+@dataclass
+class Context:
+    """What a model step may use.
+
+    Attributes:
+        labels: names of the classes.
+        train: the training examples.
+        validation: the examples to choose on.
+        max_tokens: texts are cut to this many tokens.
+        seed: of everything random.
+        teacher: folder written by `lighten.compress.teacher`, or None.
+        seconds: wall-clock the step may take; None for as long as its own fields say.
+        checkpoints: folder for the state of a step in flight.
+        name: what to call the work on screen.
+        tick: called often during long work.
+    """
+
+    labels: list[str]
+    train: Examples
+    validation: Examples
+    max_tokens: int
+    seed: int
+    teacher: Path | None = None
+    seconds: float | None = None
+    checkpoints: Path | None = None
+    name: str = "training"
+    progress: Progress = field(default_factory=Progress)
+    tick: Callable[[], None] = lambda: None
+
+    def encode(self, folder: Path, texts: list[str]) -> list[Ids]:
+        """Tokenise with the tokenizer of a checkpoint."""
+        return encode(read_tokenizer(folder), texts, self.max_tokens)
+
+
+class ModelStep(Step):
+    """A transformation of a checkpoint folder; the one method is `apply`."""
+
+    family: ClassVar[str] = "model"
+
+    @abstractmethod
+    def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
+        """Read the checkpoint in `source`, write one to the existing folder `target`, return metrics (JSON-ready)."""

@@ -1,0 +1,29 @@
+"""From sources to clean, split examples: reading tables, steps on them, labels, splits, the report."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lighten.data.columns import Columns
+    from lighten.data.preparation import check, fingerprint, prepare
+    from lighten.data.read import read_table
+    from lighten.data.table_step import TableStep
+
+_HOMES = {
+    "Columns": "columns",
+    "TableStep": "table_step",
+    "check": "preparation",
+    "fingerprint": "preparation",
+    "prepare": "preparation",
+    "read_table": "read",
+}
+__all__ = ["Columns", "TableStep", "check", "fingerprint", "prepare", "read_table"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: polars takes a while to load."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"lighten.data.{_HOMES[name]}"), name)

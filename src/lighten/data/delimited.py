@@ -1,0 +1,168 @@
+"""CSV and TSV: polars reads; the csv module judges, so that no ragged row, byte or quote is passed over in silence."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import polars as pl
+
+from lighten.errors import InputError
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a delimited file is laid out.
+
+    Args:
+        separator: between the fields of a row.
+        skip: lines after the header that are no data (two in Orange's ``.tab``).
+    """
+
+    separator: str = ","
+    skip: int = 0
+
+
+def read_delimited(raw: bytes, name: str, dialect: Dialect) -> pl.DataFrame:
+    """Read CSV or TSV bytes; every column is text, an empty field is null.
+
+    Args:
+        raw: the file's content, unpacked.
+        name: the file's name, for the errors.
+        dialect: separator and lines to skip.
+
+    Raises:
+        InputError: not UTF-8, a row with more or fewer fields than the header, an open quote, two columns of one name.
+    """
+    text = _decode(raw, name, dialect)
+    header = next(_rows(text, dialect), [])
+    twice = next((column for index, column in enumerate(header) if column and column in header[:index]), None)
+    if twice is not None:
+        raise InputError(f"two columns are called {twice!r}", f"{name}, row 1")
+    quoted = _is_quoted(text, name, dialect)
+    try:
+        table = pl.read_csv(
+            text.encode(),
+            separator=dialect.separator,
+            quote_char='"' if quoted else None,
+            skip_rows_after_header=dialect.skip,
+            infer_schema=False,
+        )
+    except pl.exceptions.NoDataError:
+        raise InputError("the file is empty", name) from None
+    except pl.exceptions.PolarsError:
+        check(text, name, dialect, quoted)
+        return _read_slowly(text, dialect, quoted)  # the csv module finds nothing wrong with it
+    # Polars pads a short row with nulls, and a null in the last column is the mark it leaves.
+    short = bool(table.width > 1 and table.to_series(table.width - 1).null_count())
+    if short or (quoted and text.count('"') % 2):
+        check(text, name, dialect, quoted)
+    return table.with_columns(pl.all().replace("", None)) if quoted and '""' in text else table
+
+
+def check(text: str, name: str, dialect: Dialect, quoted: bool = True) -> None:
+    """Raise `InputError` for the first row that has not as many fields as the header, or whose quote stays open."""
+    problem = _first_problem(text, dialect, quoted)
+    if problem is not None:
+        row, line, message = problem
+        where = f"{name}, row {row}" + (f" (line {line})" if line != row else "")
+        raise InputError(message, where)
+
+
+def _first_problem(text: str, dialect: Dialect, quoted: bool) -> tuple[int, int, str] | None:
+    reader = _reader(text, dialect, quoted)
+    number, start, expected = 0, 1, 0
+    with _long_fields():
+        while True:
+            start = reader.line_num + 1
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return None
+            except csv.Error as error:
+                open_quote = "end of data" in str(error)
+                message = "a quote that is opened here is never closed" if open_quote else f"bad quoting: {error}"
+                return number + 1, start, message
+            number += 1
+            if number == 1:
+                expected = len(fields)
+            elif number > 1 + dialect.skip and len(fields) != expected and not _is_blank(fields):
+                return number, start, f"expected {expected} fields as in the header, found {len(fields)}"
+
+
+def _is_blank(fields: list[str]) -> bool:
+    return not fields or (len(fields) == 1 and not fields[0].strip())
+
+
+def _is_quoted(text: str, name: str, dialect: Dialect) -> bool:
+    """Return whether quotes quote. In a TSV they may as well be part of the text: the regular reading wins."""
+    if dialect.separator == "," or '"' not in text:
+        return dialect.separator == ","
+    if _first_problem(text, dialect, True) is not None:
+        return _first_problem(text, dialect, False) is not None
+    # Both may be regular. Where quoting would join lines that are whole rows each, the quotes are text.
+    return _first_problem(text, dialect, False) is not None or _count(text, dialect, True) == _count(
+        text, dialect, False
+    )
+
+
+def _count(text: str, dialect: Dialect, quoted: bool) -> int:
+    with _long_fields():
+        return sum(1 for _ in _reader(text, dialect, quoted))
+
+
+def _read_slowly(text: str, dialect: Dialect, quoted: bool) -> pl.DataFrame:
+    with _long_fields():
+        rows = list(_reader(text, dialect, quoted))
+    header, body = rows[0], rows[1 + dialect.skip :]
+    filled = [row if not _is_blank(row) or len(header) == 1 else [""] * len(header) for row in body]
+    columns = {
+        column: [row[index] or None if index < len(row) else None for row in filled]
+        for index, column in enumerate(header)
+    }
+    return pl.DataFrame(columns, schema={column: pl.String for column in header})
+
+
+def _rows(text: str, dialect: Dialect) -> Iterator[list[str]]:
+    with _long_fields():
+        try:
+            yield from csv.reader(io.StringIO(text, newline=""), delimiter=dialect.separator)
+        except csv.Error:
+            return
+
+
+def _reader(text: str, dialect: Dialect, quoted: bool) -> csv._reader:  # type: ignore[name-defined]
+    stream = io.StringIO(text, newline="")
+    if quoted:
+        return csv.reader(stream, delimiter=dialect.separator, strict=True)
+    return csv.reader(stream, delimiter=dialect.separator, quoting=csv.QUOTE_NONE, strict=True)
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """Lift the csv module's limit of 131,072 characters per field: documents are longer."""
+    old = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(old)
+
+
+def _decode(raw: bytes, name: str, dialect: Dialect) -> str:
+    if not raw.strip():
+        raise InputError("the file is empty", name)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode("latin-1")
+        row = max(1, sum(1 for _ in _rows(before + "x", dialect)))
+        utf16 = "; it looks like UTF-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
+        message = f"byte {error.start} (0x{raw[error.start]:02x}) is not UTF-8{utf16}; save the file as UTF-8"
+        raise InputError(message, f"{name}, row {row}") from None
+    if "\r" in text and "\n" not in text:  # old Mac line ends, which polars takes for one line
+        text = text.replace("\r", "\n")
+    return text

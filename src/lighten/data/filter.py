@@ -1,0 +1,68 @@
+"""`filter`: keep or drop rows by the value of a column."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from lighten.data.columns import Columns
+from lighten.data.table_step import TableStep, report
+from lighten.errors import InputError, nearest
+
+Value = str | bool | int | float
+
+
+class Filter(TableStep):
+    """Keep only the rows with certain values in a column, or drop them."""
+
+    name: ClassVar[str] = "filter"
+
+    column: str = Field(description="Name of the column.")
+    keep: list[Value] | None = Field(default=None, description="Rows with any other value are dropped.")
+    drop: list[Value] | None = Field(default=None, description="Rows with one of these values are dropped.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Filter:
+        if bool(self.keep) == bool(self.drop):
+            raise ValueError("give either keep or drop, with at least one value")
+        return self
+
+    def apply(self, table: pl.DataFrame, columns: Columns) -> tuple[pl.DataFrame, dict[str, Any]]:
+        """Drop rows with reason ``filtered``; a value that no training row has is an error."""
+        if self.column not in table.columns:
+            if columns.part == "unlabelled":  # plain text need not have the column
+                return table, report(self, table.height, table.height)
+            known = [name for name in table.columns if not name.startswith("__")]
+            raise InputError(
+                f"there is no column {self.column!r}; columns are {', '.join(known)}{nearest(self.column, known)}",
+                f"step 'filter' on data.{columns.part}",
+            )
+        values = table[self.column].cast(pl.String)
+        asked = [_text(value) for value in self.keep or self.drop or []]
+        if columns.part == "train":
+            self._check_known(asked, values)
+        chosen = values.is_in(asked).fill_null(False)
+        wanted = chosen if self.keep else ~chosen
+        kept, gone = table.filter(wanted), table.filter(~wanted)
+        examples = [
+            {"value": value, "before": text, "after": None}
+            for value, text in zip(gone[self.column].head(3), gone[columns.text].head(3), strict=True)
+        ]
+        return kept, report(self, table.height, kept.height, dropped={"filtered": gone}, examples=examples)
+
+    def _check_known(self, asked: list[str], values: pl.Series) -> None:
+        known = set(values.drop_nulls().unique())
+        for value in asked:
+            if value not in known:
+                shown = ", ".join(sorted(known)[:10]) + (", ..." if len(known) > 10 else "")
+                raise InputError(
+                    f"no row has {value!r} in column {self.column!r}; values are {shown}{nearest(value, known)}",
+                    "step 'filter'",
+                )
+
+
+def _text(value: Value) -> str:
+    """Spell a YAML value as the table does: true and false in small letters."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

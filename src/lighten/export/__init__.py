@@ -1,0 +1,1 @@
+"""Draws graphs and writes model folders. Import the modules, not this package."""

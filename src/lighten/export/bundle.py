@@ -1,0 +1,130 @@
+"""Writes the model folder: the layout that transformers, ONNX Runtime, transformers.js and TEI all read.
+
+The graph to serve is always ``onnx/model.onnx``, int8 or not: text-embeddings-inference looks nowhere else,
+and ``transformers.js_config`` tells transformers.js to take that name too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from lighten.models.checkpoint import WEIGHTS, copy_tokenizer, read_config, read_tokenizer_config
+from lighten.pipeline.files import checksum, write_json
+from lighten.runtime import load
+
+GRAPH = "onnx/model.onnx"
+TRAINING_FILES = (WEIGHTS, "frozen.safetensors")
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How the model will be served: class names, longest text, threads, whether waiting threads spin."""
+
+    labels: tuple[str, ...]
+    max_tokens: int
+    threads: int
+    spinning: bool = False
+
+
+def write_bundle(
+    target: Path,
+    graph: onnx.ModelProto,
+    checkpoint: Path,
+    serving: Serving,
+    *,
+    plan: Sequence[dict[str, Any]] = (),
+    samples: Sequence[str] = (),
+    weights: bool = True,
+) -> None:
+    """Write a model folder.
+
+    Args:
+        target: existing, empty folder.
+        graph: to serve.
+        checkpoint: where config, tokenizer and weights come from.
+        serving: see there.
+        plan: the steps that made the model, for the record.
+        samples: texts whose logits are stored for the self-test.
+        weights: copy ``model.safetensors`` as well, and the head of a frozen encoder: for further training, not
+            needed to serve.
+    """
+    (target / "onnx").mkdir()
+    onnx.save(graph, target / GRAPH)
+    config = _config(checkpoint, serving)
+    write_json(target / "config.json", config)
+    copy_tokenizer(checkpoint, target)
+    settings = read_tokenizer_config(checkpoint)
+    settings["model_max_length"] = serving.max_tokens
+    settings["padding_side"] = settings["truncation_side"] = "right"  # as the graph and the training have it
+    write_json(target / "tokenizer_config.json", settings)
+    for name in TRAINING_FILES if weights else ():
+        if (checkpoint / name).is_file():
+            _link(checkpoint / name, target / name)
+    description = {
+        "format": 1,
+        "task": "text-classification",
+        "labels": list(serving.labels),
+        "graph": GRAPH,
+        "preprocessing": {
+            "max_tokens": serving.max_tokens,
+            "pad_token_id": int(config.get("pad_token_id") or 0),
+            "lowercase": None,
+        },
+        "runtime": {"threads": serving.threads, "spinning": serving.spinning},
+        "plan": list(plan),
+        "files": _files(target),
+        "self_test": [],
+    }
+    write_json(target / "lighten.json", description)
+    if samples:
+        description["self_test"] = _expectations(target, list(samples))
+        write_json(target / "lighten.json", description)
+
+
+def _config(checkpoint: Path, serving: Serving) -> dict[str, Any]:
+    config = read_config(checkpoint)
+    # DistilBERT says dim and n_layers; TEI wants the common names beside them.
+    for common, own in (("hidden_size", "dim"), ("num_hidden_layers", "n_layers")):
+        if own in config:
+            config.setdefault(common, config[own])
+    return {
+        **config,
+        "id2label": {str(i): label for i, label in enumerate(serving.labels)},
+        "label2id": {label: i for i, label in enumerate(serving.labels)},
+        "problem_type": "single_label_classification",
+        "transformers.js_config": {"dtype": "fp32", "use_external_data_format": False},
+    }
+
+
+def _files(target: Path) -> dict[str, dict[str, Any]]:
+    found = {}
+    for file in sorted(target.rglob("*")):
+        if file.is_file():
+            name = file.relative_to(target).as_posix()
+            role = "training" if name in TRAINING_FILES else "serving"
+            found[name] = {"bytes": file.stat().st_size, "sha256": checksum(file), "role": role}
+    return found
+
+
+def _expectations(target: Path, samples: list[str]) -> list[dict[str, Any]]:
+    model = load(target)
+    logits = [model.logits(text)[0] for text in samples]  # one by one: int8 scales its activations per call
+    return [
+        {"text": text, "logits": [round(float(x), 5) for x in row], "label": model.labels[int(np.argmax(row))]}
+        for text, row in zip(samples, logits, strict=True)
+    ]
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source.resolve(), target)  # a link to a symbolic link would break in another folder
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,191 @@
+"""The proof: a model beside the reference, every number from fresh processes.
+
+The search measures costs before anything is trained and quality on validation data; `gather` reads the sealed
+test once, at the end. Quality is measured with the target's batch: an int8 graph scales its activations per
+call, so large batches would measure another model than the one that serves.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lighten.measure.cold_start import cold_start_ms
+from lighten.measure.cost import (
+    LARGE_BATCH,
+    Folders,
+    Share,
+    Target,
+    as_text,
+    once_per_folder,
+    time_in_fresh_process,
+    timing_run,
+)
+from lighten.measure.latency import Latency, ratio_interval
+from lighten.measure.memory import peak_memory_mb
+from lighten.measure.process import ask
+from lighten.measure.quality import Answers, Comparison, compare
+from lighten.measure.size import size_mb
+from lighten.measure.statistics import Interval
+from lighten.measure.timing import MIN_CALLS
+from lighten.progress import Progress, Stage
+
+
+def quality_on(
+    folders: Folders, examples: Path, *, threads: int, batch: int = 1, progress: Share | None = None
+) -> Answers:
+    """Run models over labelled examples in a fresh process.
+
+    Args:
+        folders: model folders by name; their labels may be in different orders, the first one's is kept.
+        examples: JSON lines of text and label.
+        threads: of each prediction.
+        batch: most texts per call.
+        progress: called with the share that is done.
+    """
+    request = {
+        "do": "logits",
+        "folders": as_text(folders),
+        "examples": str(examples),
+        "threads": threads,
+        "batch": batch,
+    }
+    found = ask(request, progress)
+    return Answers(
+        labels=tuple(found["labels"]),
+        truth=np.array(found["truth"], dtype=np.int64),
+        logits={name: np.array(rows, dtype=np.float32) for name, rows in found["logits"].items()},
+    )
+
+
+def compare_answers(
+    answers: Answers, name: str, reference: str, metric: str = "accuracy", seed: int = 0
+) -> Comparison:
+    """Compare the answers of two models; see `quality.compare`."""
+    first, second = answers.predicted(reference), answers.predicted(name)
+    return compare(answers.truth, first, second, len(answers.labels), metric, seed)
+
+
+def quality_of(
+    answers: Answers, name: str, reference: str, *, split: str, metric: str = "accuracy", seed: int = 0
+) -> dict[str, Any]:
+    """Return the ``quality`` object of ``result.json``: a model's metric and its difference to the reference."""
+    compared = compare_answers(answers, name, reference, metric, seed)
+    return {
+        "metric": metric,
+        "value": round(compared.candidate.value, 4),
+        "ci95": _ends(compared.candidate),
+        "delta": round(compared.difference.value, 4),
+        "delta_ci95": _ends(compared.difference),
+        "split": split,
+        "n": len(answers.truth),
+    }
+
+
+def gather(
+    *,
+    chosen: Path,
+    reference: Path,
+    test: Path,
+    target: Target,
+    seed: int = 0,
+    metric: str = "accuracy",
+    seconds: float = 10.0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Measure the chosen model and the reference once more, and the quality on the sealed test.
+
+    Args:
+        chosen: the model folder to deliver; may be the reference itself.
+        reference: the reference's model folder.
+        test: JSON lines of text and label.
+        target: ``threads``, ``batch`` and ``tokens``.
+        seed: of all resampling and random inputs.
+        metric: a name in `quality.METRICS`.
+        seconds: for all timings together.
+        progress: where to report.
+
+    Returns:
+        ``chosen`` and ``reference`` (the ``metrics`` of a candidate in ``result.json``), ``comparison`` (speed-ups at
+        batch 1 and 32, size ratio, points lost) and ``predictions`` (the index of the label for each test text).
+    """
+    folders = {"chosen": Path(chosen), "reference": Path(reference)}
+    with (progress or Progress()).stage("evidence", total=1.0) as stage:
+        answers = quality_on(
+            folders,
+            test,
+            threads=target["threads"],
+            batch=target["batch"],
+            progress=_part(stage, 0.0, 0.5, "quality on the sealed test"),
+        )
+        timed = _timings(folders, target, seed, seconds, _part(stage, 0.5, 0.8, "latency and throughput"))
+        stage.update(0.8, doing="peak memory")
+        weighed = once_per_folder(folders, lambda folder: peak_memory_mb(folder, target))
+        stage.update(0.9, doing="cold start")
+        started = once_per_folder(folders, cold_start_ms)
+        stage.update(1.0)
+    metrics = {
+        name: {
+            "quality": quality_of(answers, name, "reference", split="test", metric=metric, seed=seed),
+            "latency_ms": timed["target"][name].to_dict(),
+            "throughput_per_s": round(timed["large"][name].per_second, 2),
+            "size_mb": round(size_mb(folder), 4),
+            "peak_memory_mb": round(weighed[name], 2),
+            "cold_start_ms": round(started[name], 1),
+        }
+        for name, folder in folders.items()
+    }
+    return {
+        **metrics,
+        "comparison": _comparison(folders, answers, timed, metric, seed),
+        "predictions": {name: answers.predicted(name).tolist() for name in folders},
+    }
+
+
+def _timings(
+    folders: Folders, target: Target, seed: int, seconds: float, progress: Share
+) -> dict[str, dict[str, Latency]]:
+    """Time at the target's batch, at batch 1 and at the large one; equal conditions are timed once."""
+    batches = {"target": target["batch"], "one": 1, "large": LARGE_BATCH}
+    distinct = list(dict.fromkeys(batches.values()))
+    # Where the target's batch is the large one, its p95 needs the calls.
+    runs = [
+        timing_run(
+            batch,
+            target["tokens"],
+            12 if batch == LARGE_BATCH != target["batch"] else MIN_CALLS,
+            seconds / len(distinct),
+        )
+        for batch in distinct
+    ]
+    timed = time_in_fresh_process(folders, target["threads"], runs, seed, progress)
+    return {name: timed[distinct.index(batch)] for name, batch in batches.items()}
+
+
+def _comparison(
+    folders: Folders, answers: Answers, timed: dict[str, dict[str, Latency]], metric: str, seed: int
+) -> dict[str, Any]:
+    one = ratio_interval(timed["one"], "reference", "chosen", seed)
+    large = ratio_interval(timed["large"], "reference", "chosen", seed)
+    difference = compare_answers(answers, "chosen", "reference", metric, seed).difference
+    return {
+        "speedup_batch1": round(one.value, 4),
+        "speedup_batch1_ci95": _ends(one),
+        "speedup_batch32": round(large.value, 4),
+        "speedup_batch32_ci95": _ends(large),
+        "size_ratio": round(size_mb(folders["reference"]) / size_mb(folders["chosen"]), 4),
+        "points_lost": round(0.0 - difference.value, 4),
+        "points_lost_ci95": [round(0.0 - difference.high, 4), round(0.0 - difference.low, 4)],
+    }
+
+
+def _part(stage: Stage, start: float, end: float, doing: str) -> Share:
+    """Return a listener that fills the stage from `start` to `end`."""
+    stage.update(start, doing=doing)
+    return lambda share: stage.update(start + (end - start) * share)
+
+
+def _ends(interval: Interval) -> list[float]:
+    return [round(interval.low, 4), round(interval.high, 4)]

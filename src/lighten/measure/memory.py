@@ -1,0 +1,51 @@
+"""Peak resident memory of a process that does nothing but serve."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def peak_memory_mb(folder: str | Path, target: Mapping[str, int]) -> float:
+    """Return the peak memory of a fresh process that loads the model and predicts, in millions of bytes.
+
+    Args:
+        folder: the model folder.
+        target: ``threads``, ``batch`` and ``tokens``.
+    """
+    from lighten.measure.process import ask  # not needed in the process that is weighed
+
+    conditions = {key: target[key] for key in ("threads", "batch", "tokens")}
+    return float(ask({"do": "memory", "folder": str(folder), "target": conditions}))
+
+
+def predict_and_weigh(folder: str, threads: int, batch: int, tokens: int, calls: int = 5) -> float:
+    """Load, predict a text and a few full batches in this process, and return its peak memory."""
+    import numpy as np
+
+    from lighten.measure.timing import random_inputs
+    from lighten.runtime.classifier import load
+
+    classifier = load(folder, threads=threads)
+    classifier.predict("a text, so that the tokenizer takes part")
+    for seed in range(calls):
+        classifier.run(*random_inputs(classifier, batch, tokens, np.random.default_rng(seed)))
+    return own_peak_mb()
+
+
+def own_peak_mb() -> float:
+    """Return this process's peak resident memory in millions of bytes.
+
+    On Linux from VmHWM: ``getrusage`` would count the peak of the parent too, for the kernel hands it on
+    through fork and exec; a parent with gigabytes of torch would then be taken for the model.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

@@ -1,0 +1,163 @@
+"""Metrics of a classifier, in points (0 to 100), with intervals over the examples.
+
+Everything is computed from counts: an example is fully described by its true label and what each model said of
+it, so resampling examples is drawing how often each such combination occurs (a multinomial).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lighten.errors import InputError, nearest
+from lighten.measure.statistics import (
+    RESAMPLES,
+    Floats,
+    Interval,
+    interval_of,
+    probability_at_least,
+    resample_counts,
+)
+
+Indices = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What models said about the same examples.
+
+    Attributes:
+        labels: the names of the classes, in the order of the columns.
+        truth: the true class of each example, [n].
+        logits: of each model, float32 [n, classes].
+    """
+
+    labels: tuple[str, ...]
+    truth: Indices
+    logits: dict[str, npt.NDArray[np.float32]]
+
+    def predicted(self, name: str) -> Indices:
+        """Return the class that a model chose for each example, [n]."""
+        return self.logits[name].argmax(axis=1)
+
+    def merge(self, other: Answers) -> Answers:
+        """Return the answers of both sets of models, which must be about the same examples."""
+        if self.labels != other.labels or not np.array_equal(self.truth, other.truth):
+            raise ValueError("these answers are about other examples or other labels")
+        return Answers(self.labels, self.truth, {**self.logits, **other.logits})
+
+
+def confusion(truth: Indices, predicted: Indices, classes: int) -> Counts:
+    """Count how often each class (row) was taken for each class (column), [classes, classes]."""
+    cells = np.bincount(truth * classes + predicted, minlength=classes * classes)
+    return cells.reshape(classes, classes)
+
+
+def accuracy(counts: Counts) -> Floats:
+    """Return the share of right predictions in points; [..., classes, classes] to [...]."""
+    return np.asarray(100.0 * np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1)))
+
+
+def macro_f1(counts: Counts) -> Floats:
+    """Return the mean F1 over the classes that occur or were predicted, in points."""
+    right = np.diagonal(counts, axis1=-2, axis2=-1)
+    sizes = counts.sum(axis=-1) + counts.sum(axis=-2)
+    f1 = np.divide(2.0 * right, sizes, out=np.zeros(sizes.shape), where=sizes > 0)
+    return np.asarray(100.0 * f1.sum(axis=-1) / np.count_nonzero(sizes, axis=-1))
+
+
+def per_class_recall(counts: Counts) -> Floats:
+    """Return the recall of each class in points, NaN for one without examples; [..., classes]."""
+    right, sizes = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1)
+    return np.divide(100.0 * right, sizes, out=np.full(sizes.shape, np.nan), where=sizes > 0)
+
+
+METRICS: dict[str, Callable[[Counts], Floats]] = {"accuracy": accuracy, "macro_f1": macro_f1}
+"""Metrics of a confusion matrix; all are in points and larger is better."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A candidate beside the reference on the same examples, in points.
+
+    Attributes:
+        reference: the reference's metric.
+        candidate: the candidate's metric.
+        difference: candidate minus reference, with its paired interval.
+        draws: bootstrap draws of the difference, [resamples].
+    """
+
+    reference: Interval
+    candidate: Interval
+    difference: Interval
+    draws: Floats
+
+    def probability_at_least(self, floor: float) -> float:
+        """Return the probability that the difference reaches a floor (-3.0: at most three points lost)."""
+        return probability_at_least(self.draws, floor)
+
+
+def evaluate(truth: Indices, predicted: Indices, classes: int, metric: str = "accuracy", seed: int = 0) -> Interval:
+    """Return a model's metric with its interval; see `compare`."""
+    return compare(truth, predicted, predicted, classes, metric, seed).candidate
+
+
+def compare(
+    truth: Indices,
+    reference: Indices,
+    candidate: Indices,
+    classes: int,
+    metric: str = "accuracy",
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Comparison:
+    """Compare two models on the same examples.
+
+    Args:
+        truth: the true class of each example, [n].
+        reference: the class the reference chose, [n].
+        candidate: the class the candidate chose, [n].
+        classes: how many classes there are.
+        metric: a name in `METRICS`.
+        seed: of the resampling.
+        resamples: bootstrap samples to draw.
+
+    Raises:
+        InputError: an unknown metric, or no examples.
+    """
+    if metric not in METRICS:
+        raise InputError(f"unknown metric {metric!r}; known are {', '.join(METRICS)}{nearest(metric, METRICS)}")
+    if not len(truth):
+        raise InputError("there is no example to measure the quality on")
+    measure = METRICS[metric]
+    kinds, counts = np.unique(np.stack([truth, reference, candidate]), axis=1, return_counts=True)
+    right, first, second = kinds
+    random = np.random.default_rng(seed)
+    draws: list[tuple[Floats, Floats]] = []
+    # A confusion matrix per resample and model: in parts, or 52 classes would take 86 MB.
+    part = max(1, 1_000_000 // classes**2)
+    for start in range(0, resamples, part):
+        drawn = resample_counts(counts, random, min(part, resamples - start))
+        draws.append(
+            (measure(_matrices(drawn, right, first, classes)), measure(_matrices(drawn, right, second, classes)))
+        )
+    one, other = (np.concatenate(values) for values in zip(*draws, strict=True))
+    value = [float(measure(confusion(truth, chosen, classes))) for chosen in (reference, candidate)]
+    return Comparison(
+        interval_of(value[0], one),
+        interval_of(value[1], other),
+        interval_of(value[1] - value[0], other - one),
+        other - one,
+    )
+
+
+def _matrices(drawn: Counts, truth: Indices, predicted: Indices, classes: int) -> Counts:
+    """Turn draws [resamples, kinds] into confusion matrices [resamples, classes, classes]."""
+    matrices = np.zeros((len(drawn), classes, classes), dtype=np.int64)
+    for kind, (row, column) in enumerate(zip(truth, predicted, strict=True)):
+        matrices[:, row, column] += drawn[:, kind]
+    return matrices

@@ -1,0 +1,107 @@
+"""``python -m lighten.measure.worker``: reads one JSON request on stdin, writes JSON lines on stdout.
+
+Lines are ``{"progress": share}`` any number of times, then ``{"answer": ...}`` or ``{"error": ..., "exit_code": n}``.
+This process imports the runtime and numpy, nothing else of weight: its memory is what serving needs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lighten.errors import LightenError
+
+Report = Callable[[float], None]
+
+
+def logits(request: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Return the logits of several models for the same examples, and the true labels.
+
+    The request has ``folders`` {name: path}, ``examples`` (JSON lines of text and label), ``threads`` and ``batch``.
+    """
+    from lighten.measure.examples import align, read_examples
+    from lighten.runtime.classifier import load
+
+    loaded = {
+        name: load(path, threads=request["threads"], spinning=False) for name, path in request["folders"].items()
+    }
+    labels = next(iter(loaded.values())).labels
+    orders = {name: align(labels, item.labels, str(item.folder.path)) for name, item in loaded.items()}
+    texts, truth = read_examples(Path(request["examples"]), labels)
+    rows: dict[str, list[Any]] = {name: [] for name in loaded}
+    step = 256
+    done, total = 0, max(1, len(loaded) * len(texts))
+    for name, classifier in loaded.items():
+        for start in range(0, len(texts), step):
+            part = classifier.logits(texts[start : start + step], max_batch=request["batch"])
+            rows[name] += part[:, orders[name]].tolist()
+            done += len(part)
+            report(done / total)
+    return {"labels": list(labels), "truth": truth, "logits": rows}
+
+
+def timings(request: dict[str, Any], report: Report) -> list[dict[str, Any]]:
+    """Return the timings of several models under several conditions, in milliseconds.
+
+    The request has ``folders`` {name: path}, ``threads``, ``seed`` and ``runs``, each with ``batch``, ``tokens``,
+    ``calls``, ``seconds`` and ``warmup``. The answer has {name: [rounds][calls]} per run.
+    """
+    from lighten.measure.timing import time_classifiers
+    from lighten.runtime.classifier import load
+
+    loaded = {
+        name: load(path, threads=request["threads"], spinning=False) for name, path in request["folders"].items()
+    }
+    runs = request["runs"]
+    total = sum(run["seconds"] for run in runs) or 1.0
+    before, answer = 0.0, []
+    for run in runs:
+        share = run["seconds"] / total
+
+        def inner(done: float, before: float = before, share: float = share) -> None:
+            report(before + share * done)
+
+        timed = time_classifiers(loaded, seed=request["seed"], progress=inner, **run)
+        answer.append({name: latency.samples.tolist() for name, latency in timed.items()})
+        before += share
+    return answer
+
+
+def memory(request: dict[str, Any], report: Report) -> float:
+    """Return this process's peak memory in millions of bytes after loading and predicting."""
+    from lighten.measure.memory import predict_and_weigh
+
+    return predict_and_weigh(request["folder"], **request["target"])
+
+
+WORK: dict[str, Callable[[dict[str, Any], Report], Any]] = {"logits": logits, "timings": timings, "memory": memory}
+
+
+def main() -> int:
+    """Answer the request on stdin."""
+    said = 0.0
+
+    def say(**message: Any) -> None:
+        sys.stdout.write(json.dumps(message) + "\n")
+        sys.stdout.flush()
+
+    def report(share: float) -> None:
+        nonlocal said
+        if time.monotonic() - said > 0.3:
+            said = time.monotonic()
+            say(progress=round(share, 4))
+
+    try:
+        request = json.loads(sys.stdin.buffer.read())
+        say(answer=WORK[request["do"]](request, report))
+    except LightenError as error:
+        say(error=str(error), exit_code=error.exit_code)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

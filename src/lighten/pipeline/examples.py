@@ -1,0 +1,62 @@
+"""Examples on disk: JSON lines of text, label index and row number, as every room below the data reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lighten.pipeline.files import write_text
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts with their labels, in file order.
+
+    Args:
+        texts: the texts.
+        labels: index of each text's label in ``labels.json``.
+        rows: the row each text had in the user's file (the header counts as row 1).
+    """
+
+    texts: list[str]
+    labels: list[int]
+    rows: list[int]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def read_examples(path: Path) -> Examples:
+    """Read what `write_examples` wrote."""
+    entries = list(_entries(path))
+    return Examples([e["text"] for e in entries], [e["label"] for e in entries], [e["row"] for e in entries])
+
+
+def write_examples(path: Path, examples: Examples) -> None:
+    """Write ``{"text": ..., "label": index, "row": number}`` per line, atomically."""
+    rows = zip(examples.texts, examples.labels, examples.rows, strict=True)
+    _write(path, ({"text": text, "label": label, "row": row} for text, label, row in rows))
+
+
+def read_texts(path: Path) -> list[str]:
+    """Read the texts of a file of examples or of unlabelled texts."""
+    return [entry["text"] for entry in _entries(path)]
+
+
+def write_texts(path: Path, texts: Iterable[str]) -> None:
+    """Write ``{"text": ...}`` per line, atomically."""
+    _write(path, ({"text": text} for text in texts))
+
+
+def _entries(path: Path) -> Iterator[dict[str, Any]]:
+    # newline="\n", or a lone carriage return would end a line.
+    with path.open(encoding="utf-8", newline="\n") as stream:
+        for line in stream:
+            yield json.loads(line)
+
+
+def _write(path: Path, entries: Iterable[dict[str, Any]]) -> None:
+    write_text(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries))

@@ -1,0 +1,116 @@
+"""A step: one named transformation, declared once.
+
+From the one declaration come the YAML spelling, the cache key, the provenance and, for fields with
+search metadata, the search space. A family of steps (tables, models) adds the one abstract method
+that does the work; the mathematics sits beside the step as pure functions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticUndefined
+
+from lighten.errors import InputError, nearest
+
+_REGISTRY: dict[str, dict[str, type[Step]]] = {}
+
+
+class Step(BaseModel):
+    """Base of every step: a frozen model whose fields are its whole configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: ClassVar[str] = ""
+    """What the step works on (``"table"``, ``"model"``); set once by the family's base class."""
+    name: ClassVar[str] = ""
+    """The word that stands for the step in a recipe; an abstract base has none."""
+    version: ClassVar[int] = 1
+    """Raised when the same fields come to mean another outcome, so that old artifacts are not reused."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Register each named step under its family."""
+        if cls.name:
+            known = _REGISTRY.setdefault(cls.family, {})
+            if cls.name in known and known[cls.name].__qualname__ != cls.__qualname__:
+                raise TypeError(f"two steps of family {cls.family!r} are called {cls.name!r}")
+            known[cls.name] = cls
+
+
+def steps_of(family: str) -> dict[str, type[Step]]:
+    """Return the registered steps of a family by name."""
+    return dict(_REGISTRY.get(family, {}))
+
+
+def step_to_dict(step: Step) -> dict[str, Any]:
+    """Return ``{"name": ..., field: value, ...}``: complete, JSON-ready, the same for equal steps."""
+    return {"name": step.name, "version": step.version, **step.model_dump(mode="json")}
+
+
+def step_from_spec(family: str, spec: str | dict[str, Any] | Step, where: str) -> Step:
+    """Make a step from what a recipe says.
+
+    Args:
+        family: the family to look in.
+        spec: ``"clean"``, ``{"clean": {"html": false}}``, the output of `step_to_dict`, or a step.
+        where: the key in the recipe, for the error.
+
+    Raises:
+        InputError: an unknown step or field (with the nearest known one), or a value out of range.
+    """
+    if isinstance(spec, Step):
+        return spec
+    name, fields = _split(spec, where)
+    known = steps_of(family)
+    if name not in known:
+        raise InputError(f"{name!r} is no step; known are {', '.join(sorted(known))}{nearest(name, known)}", where)
+    try:
+        return known[name].model_validate(fields)
+    except ValidationError as error:
+        raise InputError(_explain(error, known[name]), f"{where}, step {name!r}") from None
+
+
+def _split(spec: str | dict[str, Any], where: str) -> tuple[str, dict[str, Any]]:
+    if isinstance(spec, str):
+        return spec, {}
+    if isinstance(spec, dict) and isinstance(spec.get("name"), str):
+        return spec["name"], {key: value for key, value in spec.items() if key not in ("name", "version")}
+    if isinstance(spec, dict) and len(spec) == 1:
+        name, fields = next(iter(spec.items()))
+        if isinstance(fields, dict) or fields is None:
+            return str(name), dict(fields or {})
+    raise InputError(f"a step is a name or {{name: {{field: value}}}}, not {spec!r}", where)
+
+
+def _explain(error: ValidationError, kind: type[Step]) -> str:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{field!r} is no field; known are {', '.join(kind.model_fields)}{nearest(field, kind.model_fields)}"
+    return f"{field}: {first['msg']}; got {first['input']!r}"
+
+
+def search_space(kind: type[Step]) -> dict[str, list[Any]]:
+    """Return the values each searchable field may take, from ``Field(json_schema_extra={"search": [...]})``."""
+    space = {}
+    for name, field in kind.model_fields.items():
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and "search" in extra:
+            space[name] = list(extra["search"])  # type: ignore[arg-type]
+    return space
+
+
+def default_of(kind: type[Step], field: str) -> Any:
+    """Return a field's default, or None where it is required."""
+    value = kind.model_fields[field].get_default(call_default_factory=True)
+    return None if value is PydanticUndefined else value
+
+
+def digest(value: Any) -> str:
+    """Return 20 hex digits that stand for any JSON-ready value; equal values give equal digests."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

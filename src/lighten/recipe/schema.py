@@ -1,0 +1,126 @@
+"""The recipe: every key, its type, its default and what it means.
+
+Unknown keys are refused. The JSON Schema for editors is made from this file (`lighten schema`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+StepSpec = str | dict[str, Any]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Data(_Section):
+    """Where the examples are and which columns hold what."""
+
+    train: str | list[str]
+    """Source of the training rows: a path, a glob, a URL or ``pypi://...``; several are read one after the other."""
+    text: str
+    """Name of the column with the text."""
+    label: str | None = None
+    """Name of the column with the label (required for classification)."""
+    test: str | list[str] | None = None
+    """Source of test rows; without it a sealed test part is split off the training rows."""
+    validation: str | list[str] | None = None
+    """Source of validation rows; without it they are split off the training rows."""
+    group: str | None = None
+    """Name of a column (author, film, patient) whose values never cross the splits."""
+    labels: list[str] | None = None
+    """The labels there may be, in order; found from the data when not given."""
+    unlabelled: str | list[str] | None = None
+    """Source of more text without labels, for distillation."""
+    prepare: list[StepSpec] | Literal["auto"] = "auto"
+    """Steps on the table, in order; ``auto`` is clean, then deduplicate."""
+    validation_share: float = Field(default=0.1, gt=0, lt=0.5)
+    """Share of the training rows held out for choosing, where no validation source is given."""
+    test_share: float = Field(default=0.15, gt=0, lt=0.5)
+    """Share of the rows sealed for the final test, where no test source is given."""
+
+
+class Target(_Section):
+    """The conditions under which the model will run; latency is measured like this."""
+
+    threads: int = Field(default=2, ge=1, le=256)
+    """Threads that one prediction may use."""
+    batch: int = Field(default=1, ge=1, le=4096)
+    """Texts per call."""
+    tokens: int = Field(default=32, ge=3, le=65536)
+    """Tokens per text, special tokens included."""
+
+
+class Budget(_Section):
+    """The hard limits; one that is left out does not bind."""
+
+    latency_ms: float | None = Field(default=None, gt=0)
+    """p95 of one call at the target's batch and tokens, in milliseconds."""
+    size_mb: float | None = Field(default=None, gt=0)
+    """Files that serving the model needs (graph, tokenizer, configuration), in millions of bytes."""
+    peak_memory_mb: float | None = Field(default=None, gt=0)
+    """Peak resident memory of a fresh process that loads the model and predicts, in millions of bytes."""
+    throughput_per_s: float | None = Field(default=None, gt=0)
+    """Texts per second at batch 32 and the target's tokens: at least this many."""
+    quality: float | None = Field(default=None, ge=-100, le=100)
+    """Below zero: points under the reference at most; zero and above: an absolute floor in points."""
+    build_minutes: float = Field(default=30.0, gt=0)
+    """Wall-clock minutes the build may take."""
+
+
+class Search(_Section):
+    """Narrows the space; everything left out is chosen automatically."""
+
+    candidates: int | None = Field(default=None, ge=1)
+    """Train exactly this many candidates by epochs instead of by the clock (reproducible)."""
+    rungs: list[Literal["linear", "frozen", "student"]] | None = None
+    """Which kinds of model to consider."""
+    layers: list[int] | None = None
+    """Depths of the students to consider."""
+    intermediate: list[int] | None = None
+    """Widths of the students' feed-forward layers to consider."""
+    vocabulary: list[int | Literal["full", "used"]] | None = None
+    """Sizes of the vocabulary to consider: a number of pieces, ``used`` (those in the training text) or ``full``."""
+    quantise: list[Literal["int8", "none"]] | None = None
+    """Precisions to consider."""
+    epochs: float | None = Field(default=None, gt=0)
+    """Epochs per student where `candidates` is given."""
+    reference_epochs: float | None = Field(default=None, gt=0)
+    """Epochs of the reference where `candidates` is given."""
+
+
+class Recipe(_Section):
+    """A task, data, a model and a budget: what to build."""
+
+    task: Literal["text-classification"]
+    data: Data
+    model: str
+    """Source of the model to make smaller: a transformers folder, ``hf://owner/name`` or ``pypi://...``."""
+    name: str | None = None
+    """Name of the run; the recipe file's name when left out."""
+    target: Target = Target()
+    budget: Budget = Budget()
+    minimise: Literal["latency_ms", "size_mb", "peak_memory_mb"] | None = None
+    """What to make as small as the quality floor allows (default: latency_ms)."""
+    maximise: Literal["quality", "throughput_per_s"] | None = None
+    """What to make as large as the limits allow."""
+    steps: list[StepSpec] | Literal["auto"] = "auto"
+    """``auto``, or a list of steps: the one plan to carry out."""
+    search: Search = Search()
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        if self.task == "text-classification" and self.data.label is None:
+            raise ValueError("data.label: the task text-classification needs the name of the label column")
+        if self.minimise and self.maximise:
+            raise ValueError(f"minimise and maximise exclude each other; got {self.minimise!r} and {self.maximise!r}")
+        return self
+
+    @property
+    def objective(self) -> str:
+        """The quantity to optimise, ``latency_ms`` unless the recipe says otherwise."""
+        return self.maximise or self.minimise or "latency_ms"

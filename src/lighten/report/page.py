@@ -1,0 +1,138 @@
+"""Renders a run as one HTML page that needs no network, and as a Markdown card beside the model.
+
+Every text that came from data, a recipe or a machine is escaped by Jinja2, and the page's own policy
+forbids every script but ours (named by its hash) and every request.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from lighten.errors import MissingExtraError
+from lighten.pipeline.files import read_json, write_text
+from lighten.pipeline.result import RESULT, read
+from lighten.report import words
+from lighten.report.card import card
+from lighten.report.curves import curves
+from lighten.report.limits import budget_rows, misses
+from lighten.report.scatter import describe, scatter
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).with_name("templates")
+FILTERS = ("number", "points", "signed", "interval", "duration", "limit_name", "plain", "reason", "leak", "pairs")
+
+
+def write(run: Path) -> Path:
+    """Write ``report.html`` into a run folder, and ``README.md`` into its ``model/`` where there is one.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InputError: the folder holds no readable ``result.json``.
+    """
+    run = Path(run)
+    folder = run.parent if run.name == RESULT else run
+    result = read(folder)
+    environment = read_json(folder / "environment.json") if (folder / "environment.json").is_file() else {}
+    page = folder / "report.html"
+    write_text(page, render(result, environment))
+    if (folder / "model").is_dir():
+        write_text(folder / "model" / "README.md", card(result))
+    return page
+
+
+def render(result: dict[str, Any], environment: dict[str, Any] | None = None) -> str:
+    """Return the page of a result.
+
+    Args:
+        result: the content of ``result.json``.
+        environment: the content of ``environment.json``; added to the section on the machine.
+    """
+    style, script = (_text(name) for name in ("style.css", "page.js"))
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            result=result,
+            environment=_environment(result, environment or {}),
+            recipe=yaml.safe_dump(result["recipe"], sort_keys=False, allow_unicode=True)
+            if result.get("recipe")
+            else "",
+            budget=budget_rows(result),
+            plots=[plot for plot in (scatter(result), scatter(result, 380, 400)) if plot],
+            candidates=_candidates(result),
+            steps=_steps(result.get("steps") or []),
+            curves=curves(result.get("training") or []),
+            stages=_stages(result["seconds"]),
+            style=style,
+            script=script,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+
+
+def _candidates(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the table: the chosen model, those with a quality, those that were only timed."""
+    rows = []
+    chosen = (result["chosen"] or {}).get("name")
+    for one in result["candidates"]:
+        quality = one["metrics"].get("quality")
+        rows.append({**one, "quality": quality, "chosen": one["name"] == chosen, "misses": misses(one, result)})
+    return sorted(rows, key=lambda row: (not row["chosen"], -(row["quality"] or {"value": -1.0})["value"]))
+
+
+def _steps(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the cumulative steps with each value's share of the largest and its change by the step."""
+    rows = []
+    for index, step in enumerate(steps):
+        cells = {}
+        for key in ("latency_ms", "size_mb", "quality"):
+            value, before = step.get(key), steps[index - 1].get(key) if index else None
+            top = max((one.get(key) or 0.0 for one in steps), default=0.0)
+            change = None if value is None or before is None else value - before
+            cells[key] = {"value": value, "share": (value or 0.0) / top if top else 0.0, "change": change}
+        rows.append({"step": step["step"], **cells})
+    return rows
+
+
+def _stages(seconds: dict[str, Any]) -> list[dict[str, Any]]:
+    longest = max(seconds["by_stage"].values(), default=0.0) or 1.0
+    return [{"name": name, "seconds": spent, "share": spent / longest} for name, spent in seconds["by_stage"].items()]
+
+
+def _environment(result: dict[str, Any], environment: dict[str, Any]) -> list[tuple[str, str]]:
+    known = {**environment, **(result.get("machine") or {})}
+    return words.pairs({key: value for key, value in known.items() if key not in ("versions", "machine")})
+
+
+@cache
+def _text(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@cache
+def _templates() -> Environment:
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    except ImportError:
+        raise MissingExtraError("jinja2", "build") from None
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in FILTERS:
+        made.filters[name] = getattr(words, name)
+    made.globals["describe"] = describe
+    return made

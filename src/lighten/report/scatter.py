@@ -1,0 +1,200 @@
+"""Quality against latency: where every candidate stands, which ones nothing else beats, and where the limits are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lighten.report.axis import Axis, linear, logarithmic
+from lighten.report.limits import value_of
+from lighten.report.words import interval, number, plain, points, reason, signed
+
+LETTER = 6.6  # average width of a letter at the label's font size, in pixels
+
+
+def scatter(result: dict[str, Any], width: int = 860, height: int = 440) -> dict[str, Any] | None:
+    """Return the places of everything on the plot, in pixels; None when no candidate has both quantities.
+
+    Candidates are drawn at their quality on the split they were chosen on, so that all are comparable. The sealed
+    test qualities of the reference and the chosen model are separate marks. Shapes that were never trained have a
+    latency and no quality: they lie on the horizontal axis.
+    """
+    everyone = _everyone(result)
+    shown = [item for item in everyone if _place(item) is not None]
+    if not shown:
+        return None
+    split = _main_split(shown)
+    on_split = [item for item in shown if _quality(item)["split"] == split]
+    on_split += [item for item in _on_validation(result, on_split) if split == "validation"]
+    untrained = [item for item in everyone if _place(item) is None and value_of(item, "latency_ms")]
+    sealed = [item for item in (result["reference"], result["chosen"]) if item and _sealed(item, split)]
+    floor, bound = _floor(result, on_split), result["budget"].get("latency_ms")
+
+    times = [value_of(item, "latency_ms") for item in [*shown, *untrained]] + [bound]
+    heights = [end for item in [*on_split, *sealed] for end in _ends(item)] + [floor]
+    x = logarithmic([v for v in times if v], 52, width - 18)
+    y = linear([v for v in heights if v is not None], height - 64, 18)
+    marks = [_mark(item, x, y, result) for item in on_split]
+    return {
+        "width": width,
+        "height": height,
+        "left": x.start,
+        "right": x.end,
+        "top": y.end,
+        "bottom": y.start,
+        "split": split,
+        "x_ticks": x.ticks(9 if width > 600 else 6),
+        "y_ticks": y.ticks(7),
+        "points": _with_labels(marks, x, y),
+        "hollow": [{"x": x.at(value_of(item, "latency_ms") or 0), "tip": _tip(item)} for item in untrained],
+        "sealed": [_mark(item, x, y, result) for item in sealed],
+        "frontier": _frontier_path(on_split, x, y),
+        "limit_x": x.at(bound) if bound else None,
+        "limit_y": y.at(floor) if floor is not None else None,
+        "limit_x_text": f"{number(bound)} ms" if bound else "",
+        "limit_y_text": f"{points(floor)} points" if floor is not None else "",
+        "rungs": sorted({item["rung"] for item in on_split}),
+    }
+
+
+def frontier(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the candidates that no other beats in both latency and quality, fastest first."""
+    best: list[dict[str, Any]] = []
+    for item in sorted(items, key=lambda one: (value_of(one, "latency_ms"), -(value_of(one, "quality") or 0))):
+        if not best or (value_of(item, "quality") or 0) > (value_of(best[-1], "quality") or 0):
+            best.append(item)
+    return best
+
+
+def _everyone(result: dict[str, Any]) -> list[dict[str, Any]]:
+    named = {item["name"]: item for item in [result["reference"], result["chosen"]] if item}
+    named.update({item["name"]: item for item in result["candidates"]})
+    return list(named.values())
+
+
+def _quality(item: dict[str, Any]) -> dict[str, Any]:
+    quality: dict[str, Any] = item["metrics"].get("quality") or {}
+    return quality
+
+
+def _place(item: dict[str, Any]) -> tuple[float, float] | None:
+    time, quality = value_of(item, "latency_ms"), value_of(item, "quality")
+    return None if not time or quality is None else (time, quality)
+
+
+def _main_split(items: list[dict[str, Any]]) -> str:
+    splits = [_quality(item)["split"] for item in items]
+    return max(set(splits), key=lambda name: (splits.count(name), name))
+
+
+def _sealed(item: dict[str, Any], split: str) -> bool:
+    return split != "test" and _place(item) is not None and _quality(item)["split"] == "test"
+
+
+def _ends(item: dict[str, Any]) -> list[float]:
+    quality = _quality(item)
+    return [quality["value"], *(quality.get("ci95") or [])]
+
+
+def _on_validation(result: dict[str, Any], known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return reference and chosen model at their validation quality, where only that on test is known."""
+    values = {}
+    for item in known:
+        if _quality(item).get("delta") is not None and result["reference"]:
+            values[result["reference"]["name"]] = (
+                result["reference"],
+                _quality(item)["value"] - _quality(item)["delta"],
+            )
+            break
+    found = (result.get("selection") or {}).get("quality_validation")
+    if found is not None and result["chosen"]:
+        values[result["chosen"]["name"]] = (result["chosen"], found)
+    names = {item["name"] for item in known}
+    return [
+        {**item, "metrics": {**item["metrics"], "quality": {"value": value, "split": "validation"}}}
+        for name, (item, value) in values.items()
+        if name not in names and value_of(item, "latency_ms")
+    ]
+
+
+def _floor(result: dict[str, Any], on_split: list[dict[str, Any]]) -> float | None:
+    """Return the quality floor in points on the split shown; a relative one needs the reference there."""
+    bound: float | None = result["budget"].get("quality")
+    if bound is None or bound >= 0:
+        return bound
+    for item in on_split:
+        if item["rung"] == "reference":
+            return float(_quality(item)["value"]) + bound
+    return None
+
+
+def _mark(item: dict[str, Any], x: Axis, y: Axis, result: dict[str, Any]) -> dict[str, Any]:
+    time, quality = _place(item) or (0.0, 0.0)
+    chosen = bool(result["chosen"]) and item["name"] == result["chosen"]["name"]
+    spread = item["metrics"]["latency_ms"].get("ci95") or []
+    # The interval may be that of the median while the limit binds on p95: draw it where it holds the mark.
+    wide = [x.at(end) for end in spread] if spread and spread[0] <= time <= spread[1] else None
+    tall = [y.at(end) for end in _quality(item).get("ci95") or []]
+    return {
+        "name": item["name"],
+        "rung": item["rung"],
+        "x": x.at(time),
+        "y": y.at(quality),
+        "wide": wide,
+        "tall": tall,
+        "chosen": chosen,
+        "tip": _tip(item),
+        "order": 0 if chosen else 1 if item["rung"] == "reference" else 2,
+        "label": None,
+    }
+
+
+def _tip(item: dict[str, Any]) -> str:
+    metrics, quality = item["metrics"], _quality(item)
+    lines = [item["name"]]
+    if quality:
+        span = interval(quality.get("ci95"), "points")
+        lines.append(f"{points(quality['value'])} points{f' ({span})' if span else ''}, {quality['split']}")
+        if quality.get("delta") is not None:
+            lines.append(f"{signed(quality['delta'])} against the reference")
+    if latency := metrics.get("latency_ms"):
+        lines.append(f"p95 {number(latency['p95'])} ms, p50 {number(latency['p50'])} ms")
+    if metrics.get("size_mb") is not None:
+        lines.append(f"{number(metrics['size_mb'])} MB")
+    if item["status"] != "measured" or item.get("reason"):
+        lines.append(reason(item.get("reason")) or plain(item["status"]))
+    return "\n".join(lines)
+
+
+def _frontier_path(items: list[dict[str, Any]], x: Axis, y: Axis) -> str:
+    places = [_place(item) or (0.0, 0.0) for item in frontier(items)]
+    path = ""
+    for time, quality in places:
+        path += f"M{x.at(time)} {y.at(quality)}" if not path else f"H{x.at(time)}V{y.at(quality)}"
+    return f"{path}H{x.end}" if path else ""
+
+
+def _with_labels(marks: list[dict[str, Any]], x: Axis, y: Axis) -> list[dict[str, Any]]:
+    """Give a label to every mark that has room for one, the chosen model first."""
+    taken = [(mark["x"] - 8, mark["y"] - 8, mark["x"] + 8, mark["y"] + 8) for mark in marks]
+    for mark in sorted(marks, key=lambda one: one["order"]):
+        size = len(mark["name"]) * LETTER
+        for dx, dy, anchor in ((12, -9, "start"), (-12, -9, "end"), (12, 19, "start"), (-12, 19, "end")):
+            left = mark["x"] + dx - (size if anchor == "end" else 0)
+            box = (left, mark["y"] + dy - 11, left + size, mark["y"] + dy + 3)
+            inside = box[0] > x.start and box[2] < x.end and box[1] > y.end and box[3] < y.start
+            if inside and not any(_overlap(box, other) for other in taken):
+                mark["label"] = {"x": round(mark["x"] + dx, 1), "y": round(mark["y"] + dy, 1), "anchor": anchor}
+                taken.append(box)
+                break
+    return marks
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def describe(plot: dict[str, Any]) -> str:
+    """Return what the plot shows in a sentence, for those who cannot see it."""
+    names = "; ".join(mark["tip"].replace("\n", ", ") for mark in plot["points"])
+    hollow = f" {len(plot['hollow'])} shapes were timed and never trained." if plot["hollow"] else ""
+    return f"Quality against latency of {len(plot['points'])} models on the {plot['split']} split: {names}.{hollow}"

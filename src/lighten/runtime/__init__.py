@@ -1,0 +1,27 @@
+"""Loads a model folder and predicts: numpy, ONNX Runtime and tokenizers; never torch, nothing of ours but the errors.
+
+``from lighten.runtime import load; load("runs/reviews/model").predict(["a triumph"])``
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lighten.runtime.classifier import Classifier, Prediction, load
+    from lighten.runtime.folder import ModelFolder, read_folder
+
+__all__ = ["Classifier", "ModelFolder", "Prediction", "load", "read_folder"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: reading a folder's description needs neither numpy nor ONNX Runtime."""
+    if name in ("Classifier", "Prediction", "load"):
+        from lighten.runtime import classifier
+
+        return getattr(classifier, name)
+    if name in ("ModelFolder", "read_folder"):
+        from lighten.runtime import folder
+
+        return getattr(folder, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,177 @@
+"""Reads and checks ``lighten.json``, the description of a model folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lighten.errors import InputError, nearest
+
+DESCRIPTION = "lighten.json"
+FORMAT = 1
+TASKS = ("text-classification",)
+ROLES = ("serving", "training")
+TOKENIZER = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What ``lighten.json`` says, checked.
+
+    Attributes:
+        path: the folder.
+        task: one of `TASKS`.
+        labels: the names of the classes, in the order of the logits.
+        graph: the ONNX file to serve.
+        max_tokens: texts are cut to this many tokens, special tokens included.
+        pad_token_id: fills shorter texts of a batch.
+        lowercase: whether texts are lowered before the tokenizer sees them.
+        threads: threads of one prediction, unless the caller says otherwise.
+        spinning: whether waiting threads spin, unless the caller says otherwise.
+        plan: the steps that made the model.
+        files: size, SHA-256 and role of every file but ``lighten.json`` itself.
+        self_test: texts with the logits and label they must give.
+    """
+
+    path: Path
+    task: str
+    labels: tuple[str, ...]
+    graph: Path
+    max_tokens: int
+    pad_token_id: int
+    lowercase: bool
+    threads: int
+    spinning: bool
+    plan: list[Any]
+    files: dict[str, dict[str, Any]]
+    self_test: list[dict[str, Any]]
+
+    def serving_files(self) -> list[Path]:
+        """Return the files that serving needs, ``lighten.json`` included."""
+        needed = [self.path / name for name, entry in self.files.items() if entry["role"] == "serving"]
+        return [*needed, self.path / DESCRIPTION]
+
+    def verify(self) -> None:
+        """Compare every file with its recorded SHA-256.
+
+        Raises:
+            InputError: a file is missing or differs.
+        """
+        import hashlib
+
+        _check_presence(self.path, self.files, roles=ROLES)
+        for name, entry in self.files.items():
+            with (self.path / name).open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            if found != entry["sha256"]:
+                raise InputError(
+                    f"the checksum differs: {entry['sha256'][:12]}... expected, {found[:12]}... found",
+                    str(self.path / name),
+                )
+
+
+def read_folder(path: str | Path) -> ModelFolder:
+    """Read a model folder's description; checks that every serving file is there with its size.
+
+    Raises:
+        InputError: no such folder, no or a damaged ``lighten.json``, an unknown format or task, a missing or
+            truncated file.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise InputError(
+            "there is no such model folder" if not path.exists() else "a model is a folder, not a file", str(path)
+        )
+    content = _read(path)
+    where = str(path / DESCRIPTION)
+    if content.get("format") != FORMAT:
+        raise InputError(f"written in format {content.get('format')!r}; this version reads {FORMAT}", where)
+    task = content.get("task")
+    if task not in TASKS:
+        raise InputError(f"unknown task {task!r}; known are {', '.join(TASKS)}{nearest(str(task), TASKS)}", where)
+    try:
+        folder = _parse(path, content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        missing = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"the description is damaged: {missing}", where) from None
+    _check_presence(path, folder.files, roles=("serving",))
+    for needed in (folder.graph, path / TOKENIZER):
+        if not needed.is_file():
+            raise InputError("this file of the model is missing", str(needed))
+    return folder
+
+
+def _read(path: Path) -> dict[str, Any]:
+    file = path / DESCRIPTION
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        names = sorted(item.name + "/" * item.is_dir() for item in path.iterdir())
+        held = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        raise InputError(
+            f"no {DESCRIPTION} here, so no model of lighten; the folder holds {held or 'nothing'}", str(path)
+        ) from None
+    except OSError as error:
+        raise InputError(f"the description cannot be read: {error.strerror}", str(file)) from None
+    except ValueError as error:
+        raise InputError(f"not valid JSON: {error}", str(file)) from None
+    if not isinstance(content, dict):
+        raise InputError("the description is no JSON object", str(file))
+    return content
+
+
+def _parse(path: Path, content: dict[str, Any]) -> ModelFolder:
+    labels = tuple(str(label) for label in content["labels"])
+    if len(labels) < 2 or len(set(labels)) < len(labels):
+        raise ValueError(f"labels must be two or more different names, not {list(labels)}")
+    preprocessing, runtime = content["preprocessing"], content.get("runtime") or {}
+    files = content["files"]
+    for name, entry in files.items():
+        _inside(name)
+        if entry["role"] not in ROLES or int(entry["bytes"]) < 0 or len(entry["sha256"]) != 64:
+            raise ValueError(f"the entry of file {name!r} is {entry}")
+    for case in content.get("self_test") or []:
+        if case["label"] not in labels or len(case["logits"]) != len(labels) or not isinstance(case["text"], str):
+            raise ValueError(f"the self-test case {case} does not fit the labels {list(labels)}")
+    return ModelFolder(
+        path=path,
+        task=content["task"],
+        labels=labels,
+        graph=path / _inside(content["graph"]),
+        max_tokens=_at_least(1, preprocessing["max_tokens"], "preprocessing.max_tokens"),
+        pad_token_id=_at_least(0, preprocessing["pad_token_id"], "preprocessing.pad_token_id"),
+        lowercase=bool(preprocessing.get("lowercase")),
+        threads=_at_least(1, runtime.get("threads", 1), "runtime.threads"),
+        spinning=bool(runtime.get("spinning", False)),
+        plan=list(content.get("plan") or []),
+        files=files,
+        self_test=list(content.get("self_test") or []),
+    )
+
+
+def _at_least(least: int, value: Any, key: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{key} must be a whole number of at least {least}, not {value!r}")
+    return value
+
+
+def _inside(name: str) -> str:
+    """Return the name if it stays inside the folder: a description may come from a stranger."""
+    parts = PurePosixPath(name)
+    if parts.is_absolute() or ".." in parts.parts or "\\" in name or not parts.parts:
+        raise ValueError(f"the file name {name!r} leaves the folder")
+    return name
+
+
+def _check_presence(path: Path, files: dict[str, dict[str, Any]], roles: tuple[str, ...]) -> None:
+    for name, entry in files.items():
+        if entry["role"] not in roles:
+            continue
+        try:
+            size = (path / name).stat().st_size
+        except OSError:
+            raise InputError("this file of the model is missing", str(path / name)) from None
+        if size != entry["bytes"]:
+            raise InputError(f"{entry['bytes']:,} bytes expected, {size:,} found", str(path / name))

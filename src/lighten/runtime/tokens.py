@@ -1,0 +1,119 @@
+"""Texts to token ids, and lists of token ids to padded batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tokenizers
+
+from lighten.errors import InputError
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The token ids of one text, and whether it was cut."""
+
+    ids: Ids
+    truncated: bool
+
+
+class Tokenizer:
+    """A ``tokenizer.json`` that cuts at `max_tokens` and never pads.
+
+    Args:
+        path: the file.
+        max_tokens: special tokens included.
+        lowercase: lower the text first.
+    """
+
+    def __init__(self, path: Path, max_tokens: int, lowercase: bool = False) -> None:
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # the Rust side raises plain Exception
+            raise InputError(f"the tokenizer cannot be read: {error}", str(path)) from None
+        self.max_tokens, self.lowercase = max_tokens, lowercase
+        # A tokenizer.json remembers how training padded; padding to a fixed length would undo all batching here.
+        self._tokenizer.no_padding()
+        special = self._tokenizer.num_special_tokens_to_add(False)
+        if max_tokens <= special:  # tokenizers would silently not cut at all
+            raise InputError(f"max_tokens is {max_tokens}, but the special tokens alone are {special}", str(path))
+        self._tokenizer.enable_truncation(max_length=max_tokens)
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens, added ones included."""
+        return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
+
+    def __call__(self, texts: Sequence[str]) -> list[Tokens]:
+        """Tokenise texts, special tokens included.
+
+        Raises:
+            InputError: a text that is no valid Unicode (a lone surrogate).
+        """
+        if self.lowercase:
+            texts = [text.lower() for text in texts]
+        try:
+            # One text is not worth waking a thread pool for.
+            encodings = (
+                [self._tokenizer.encode(texts[0])]
+                if len(texts) == 1
+                else self._tokenizer.encode_batch_fast(list(texts))
+            )
+        except (UnicodeError, TypeError):
+            for index, text in enumerate(texts):
+                _check_unicode(index, text)
+            raise
+        return [self._tokens(encoding) for encoding in encodings]
+
+    def _tokens(self, encoding: Any) -> Tokens:
+        ids = np.array(encoding.ids, dtype=np.int64)
+        # `overflowing` copies the rest of the text, so it is asked only of texts that may have one.
+        return Tokens(ids, len(ids) >= self.max_tokens and len(encoding.overflowing) > 0)
+
+
+def _check_unicode(index: int, text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"no valid Unicode: {error.reason} at character {error.start}", f"text {index}") from None
+
+
+def plan_batches(
+    lengths: Sequence[int], token_budget: int, max_batch: int | None = None
+) -> list[npt.NDArray[np.intp]]:
+    """Group texts of similar length so that each padded batch stays within a budget of tokens.
+
+    Args:
+        lengths: tokens of each text.
+        token_budget: most tokens of a batch, padding included; a longer text is a batch of its own.
+        max_batch: most texts of a batch; None for no limit.
+
+    Returns:
+        Indices into `lengths`, each once, shortest texts first.
+    """
+    order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
+    batches, start = [], 0
+    for end in range(1, len(order) + 1):
+        full = max_batch is not None and end - start >= max_batch
+        if end == len(order) or full or (end - start + 1) * lengths[order[end]] > token_budget:
+            batches.append(order[start:end])
+            start = end
+    return batches
+
+
+def pad(rows: Sequence[Ids], pad_token_id: int) -> tuple[Ids, Ids]:
+    """Pad on the right: token ids and attention mask, both int64 [texts, longest]."""
+    longest = max(1, max(len(row) for row in rows))
+    input_ids = np.full((len(rows), longest), pad_token_id, dtype=np.int64)
+    attention_mask = np.zeros((len(rows), longest), dtype=np.int64)
+    for index, row in enumerate(rows):
+        input_ids[index, : len(row)] = row
+        attention_mask[index, : len(row)] = 1
+    return input_ids, attention_mask

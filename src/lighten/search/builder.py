@@ -1,0 +1,115 @@
+"""The build from recipe to verdict; read it from top to bottom."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lighten.pipeline import digest, read_json, write_json
+from lighten.pipeline.files import checksum
+from lighten.progress import Progress
+from lighten.recipe import Recipe
+from lighten.search.conclude import conclude
+from lighten.search.deliver import deliver
+from lighten.search.ladder import climb
+from lighten.search.opening import identify, locked, open_run
+from lighten.search.proof import prove
+from lighten.search.run import Run
+from lighten.search.waterfall import steps_of
+
+
+def build(
+    recipe: Recipe,
+    out: Path,
+    *,
+    base: Path | None = None,
+    progress: Progress | None = None,
+    workers: int = 1,
+    command: str = "",
+) -> dict[str, Any]:
+    """Build the best model that fits and prove it.
+
+    Args:
+        recipe: what to build.
+        out: the run folder; a build that was interrupted there goes on.
+        base: folder that relative sources are relative to.
+        progress: where to report.
+        workers: candidates trained at the same time; only 1 works so far.
+        command: the command line, for the record.
+
+    Returns:
+        The content of result.json, which was also written.
+
+    Raises:
+        InputError: bad recipe, data or model; nothing is left behind.
+        BuildError: training diverged.
+    """
+    progress = progress or Progress()
+    with locked(out):
+        identity = identify(recipe, base, progress)
+        known = finished(out, identity[1])
+        if known is not None:
+            progress.note("nothing to do: this build is finished; answered from its journal")
+            return known
+        return _build(open_run(recipe, out, base, progress, identity), identity[1], command)
+
+
+def finished(out: Path, scope: str) -> dict[str, Any] | None:
+    """Return the result of a finished build of the same recipe, if its result and model are undamaged."""
+    from lighten.pipeline import Journal
+
+    done = Journal(out / "journal.jsonl").last("finished", scope=scope)
+    if done is None or not (out / "result.json").is_file() or checksum(out / "result.json") != done["result"]:
+        return None
+    try:
+        description = read_json(out / "model" / "lighten.json")
+    except (OSError, ValueError):
+        return None
+    for name, entry in description["files"].items():
+        file = out / "model" / name
+        if not file.is_file() or file.stat().st_size != entry["bytes"]:
+            return None
+    result: dict[str, Any] = read_json(out / "result.json")
+    return result
+
+
+def _build(run: Run, scope: str, command: str) -> dict[str, Any]:
+    write_json(run.out / "environment.json", {"pid": os.getpid(), "scope": scope})
+    run.journal.write("started", scope=scope, spent=round(run.clock.spent, 1))
+    _write_recipe(run)
+    standing, reference, candidates = climb(run)
+    proof = run.timed("proof", lambda: prove(run, reference.candidate, candidates))
+    chosen = proof.chosen
+    steps = run.timed("steps", lambda: steps_of(standing, reference, chosen))
+    result = conclude(
+        run,
+        reference=reference.candidate,
+        chosen=chosen,
+        candidates=candidates,
+        comparison=proof.comparison,
+        steps=steps,
+        validation=proof.validation,
+        seconds=run.clock.spent,
+        command=command,
+    )
+    deliver(run, chosen, result, proof.predictions)
+    run.journal.write(
+        "finished",
+        scope=scope,
+        verdict=result["verdict"],
+        chosen=chosen.name,
+        result=checksum(run.out / "result.json"),
+        predictions=digest(proof.predictions),
+        spent=round(run.clock.spent, 1),
+    )
+    run.clock.tick(force=True)
+    return result
+
+
+def _write_recipe(run: Run) -> None:
+    import yaml
+
+    from lighten.pipeline import write_text
+
+    write_text(run.out / "recipe.yaml", yaml.safe_dump(run.recipe.model_dump(mode="json"), sort_keys=False))

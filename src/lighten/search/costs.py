@@ -1,0 +1,101 @@
+"""Cost first: shapes are exported with random weights and measured, and those over a limit are never trained."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lighten.export.graph import Precision
+from lighten.export.random import write_random
+from lighten.measure.cost import LARGE_BATCH, time_in_fresh_process, timing_run
+from lighten.measure.memory import peak_memory_mb
+from lighten.measure.size import size_mb
+from lighten.measure.timing import MIN_CALLS
+from lighten.models.layout import Shape
+from lighten.search.limits import check
+from lighten.search.run import Run
+from lighten.search.space import Point
+
+REFERENCE = "reference"
+
+
+def weight_bytes(shape: Shape, width: int, int8: bool) -> int:
+    """Return the bytes of a graph's weights: one or four per number, biases, norms and scales in fp32.
+
+    Good to a percent; it spares writing files that are too large anyway. `width` is that of the embeddings.
+    """
+    columns = shape.layers * (5 * shape.hidden + shape.intermediate)
+    tables = (shape.vocabulary + shape.positions) * width
+    matrices = shape.encoder_parameters + tables + shape.hidden**2
+    vectors = columns + shape.layers * 4 * shape.hidden + shape.hidden
+    if not int8:
+        return 4 * (matrices + vectors)
+    scales = columns + shape.vocabulary + shape.positions
+    return matrices + columns + 4 * (vectors + scales)
+
+
+def measure_costs(
+    run: Run, points: Sequence[Point], tokenizers: Mapping[Any, Path], pieces: Mapping[Any, int]
+) -> dict[str, dict[str, Any]]:
+    """Measure every point with random weights beside the reference's shape, in one interleaved session.
+
+    Args:
+        run: the build.
+        points: what to measure.
+        tokenizers: folder of the tokenizer by vocabulary.
+        pieces: size of the vocabulary by vocabulary.
+
+    Returns:
+        Metrics by name of the point, and those of the reference under `REFERENCE`. A point whose weights alone
+        are over the size limit has its size only.
+    """
+    width = int(run.config.get("embedding_size", run.full.hidden))
+    limit = run.recipe.budget.size_mb
+    found: dict[str, dict[str, Any]] = {}
+    scratch = Path(tempfile.mkdtemp(dir=run.workspace.root, prefix="costs."))
+    try:
+        folders = {REFERENCE: scratch / "reference"}
+        folders[REFERENCE].mkdir()
+        write_random(folders[REFERENCE], run.config, run.full, Precision(), run.model, run.serving)
+        with run.progress.stage("cost of shapes, random weights", total=len(points) + 1) as stage:
+            for number, point in enumerate(points):
+                shape = point.shape(run.full, pieces[point.student.vocabulary])
+                name, int8 = point.name(run.full), point.quantise == "int8"
+                megabytes = weight_bytes(shape, width, int8) / 1e6
+                if limit is not None and not check("size_mb", limit, megabytes).met:
+                    found[name] = {"size_mb": round(megabytes, 3)}
+                    continue
+                folders[name] = scratch / str(number)
+                folders[name].mkdir()
+                tokenizer = tokenizers[point.student.vocabulary]
+                write_random(folders[name], run.config, shape, Precision(int8=int8), tokenizer, run.serving)
+                stage.update(number + 1)
+                run.clock.tick()
+            measured = time_folders(run, folders, seconds=0.25 * len(folders))
+        found.update(measured)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return found
+
+
+def time_folders(run: Run, folders: Mapping[str, Path], seconds: float) -> dict[str, dict[str, Any]]:
+    """Return latency, throughput, size and, where the budget limits it, peak memory of model folders, side by side."""
+    target = run.recipe.target
+    runs = [
+        timing_run(target.batch, target.tokens, MIN_CALLS, seconds),
+        timing_run(LARGE_BATCH, target.tokens, 4, seconds / 2),
+    ]
+    alone, large = time_in_fresh_process(folders, target.threads, runs, run.recipe.seed)
+    metrics: dict[str, dict[str, Any]] = {}
+    for name, folder in folders.items():
+        metrics[name] = {
+            "latency_ms": alone[name].to_dict(),
+            "throughput_per_s": round(large[name].per_second, 2),
+            "size_mb": round(size_mb(folder), 4),
+        }
+        if run.recipe.budget.peak_memory_mb is not None:
+            metrics[name]["peak_memory_mb"] = round(peak_memory_mb(folder, target.model_dump()), 2)
+    return metrics

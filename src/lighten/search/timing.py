@@ -1,0 +1,66 @@
+"""How the time of a build is divided, and what is still to come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lighten.search.run import Run
+
+REFERENCE_SHARE = 0.45
+"""Share of the time for training that the reference gets: students start from it and learn from it."""
+FIXED_PROOF = 25.0
+"""Seconds of the proof that do not grow with the test split: timings, memory, cold starts, report."""
+TEACHER_OVER_EPOCH = 0.4
+"""The teacher's pass over the training texts, in epochs of training."""
+MIN_TRAINING = 15.0
+"""Seconds below which training a student is not worth its start."""
+
+
+@dataclass
+class Forecast:
+    """What the coming work is expected to cost, in seconds.
+
+    Attributes:
+        proof: the final measurement.
+        validations: measuring exported models on validation, per model.
+        speed: training tokens per second of the reference; None until it was trained.
+    """
+
+    proof: float
+    validations: float
+    speed: float | None = None
+
+
+def forecast(run: Run, texts_per_second: float, test_rows: int) -> Forecast:
+    """Return the forecast from the measured speed of the reference's shape.
+
+    Args:
+        run: the build.
+        texts_per_second: of the reference, at the target's batch.
+        test_rows: size of the sealed test.
+    """
+    # A smaller student adds about half of what the reference takes.
+    proof = FIXED_PROOF + 1.5 * test_rows / texts_per_second
+    return Forecast(proof=proof, validations=1.2 * len(run.validation) / texts_per_second)
+
+
+def reference_seconds(run: Run, expected: Forecast) -> float:
+    """Return the seconds for training the reference."""
+    free = run.clock.left - expected.proof - 3 * expected.validations
+    return round(max(MIN_TRAINING, REFERENCE_SHARE * free), 1)
+
+
+def left_for_students(run: Run, expected: Forecast) -> float:
+    """Return the seconds that students may still use, the proof kept free."""
+    return run.clock.left - expected.proof - expected.validations
+
+
+def tell(run: Run, stage: str, expected: Forecast, text: str) -> None:
+    """Say how the time stands, on screen and for the report."""
+    left = max(0.0, run.clock.left)
+    run.estimates.append({"at": round(run.clock.spent, 1), "stage": stage, "seconds_left": round(left, 1)})
+    run.progress.note(f"{text}; {_clock(left)} of the budget left, {_clock(expected.proof)} kept for the proof")
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

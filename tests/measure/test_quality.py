@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lighten.errors import InputError
+from lighten.measure.quality import METRICS, Answers, compare, confusion, evaluate, macro_f1, per_class_recall
+
+pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)
+
+
+@given(pairs)
+@settings(deadline=None)
+def test_metrics_agree_with_scikit_learn(examples):
+    from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+
+    truth, predicted = np.array(examples).T
+    counts = confusion(truth, predicted, 4)
+    np.testing.assert_array_equal(counts, confusion_matrix(truth, predicted, labels=range(4)))
+    assert METRICS["accuracy"](counts) == pytest.approx(100 * accuracy_score(truth, predicted))
+    assert METRICS["macro_f1"](counts) == pytest.approx(100 * f1_score(truth, predicted, average="macro"))
+    recall = recall_score(truth, predicted, labels=range(4), average=None, zero_division=np.nan)
+    np.testing.assert_allclose(per_class_recall(counts), 100 * recall)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_comparing_agrees_with_resampling_examples_one_by_one(metric):
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 3, 200)
+    reference = np.where(random.random(200) < 0.85, truth, random.integers(0, 3, 200))
+    candidate = np.where(random.random(200) < 0.9, reference, random.integers(0, 3, 200))
+    found = compare(truth, reference, candidate, 3, metric, seed=0, resamples=4000)
+    measure = METRICS[metric]
+    draws = []
+    for _ in range(2000):
+        picked = random.integers(0, 200, 200)
+        values = [float(measure(confusion(truth[picked], item[picked], 3))) for item in (reference, candidate)]
+        draws.append(values[1] - values[0])
+    spread = np.std(draws)
+    assert found.draws.std() == pytest.approx(spread, rel=0.08)
+    assert found.difference.low == pytest.approx(np.quantile(draws, 0.025), abs=0.25 * spread)
+    assert found.difference.high == pytest.approx(np.quantile(draws, 0.975), abs=0.25 * spread)
+    values = [float(measure(confusion(truth, item, 3))) for item in (reference, candidate)]
+    assert [found.reference.value, found.candidate.value] == pytest.approx(values)
+    assert found.difference.value == pytest.approx(values[1] - values[0])
+    assert found.probability_at_least(-100) == 1.0 and found.probability_at_least(100) == 0.0
+
+
+def test_the_reference_beside_itself_differs_by_nothing():
+    truth, chosen = np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0])
+    found = compare(truth, chosen, chosen, 2, seed=0)
+    assert found.difference == (0.0, 0.0, 0.0)
+    assert found.candidate.value == 75.0
+    assert evaluate(truth, chosen, 2) == found.candidate
+
+
+def test_many_classes_are_drawn_in_parts():
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 60, 500)
+    found = compare(truth, truth, random.integers(0, 60, 500), 60, "macro_f1", seed=0)
+    assert len(found.draws) == 2000 and found.reference.value == 100.0 and found.difference.high < -80
+
+
+def test_same_seed_same_interval():
+    truth, one, other = np.random.default_rng(0).integers(0, 2, (3, 100))
+    assert compare(truth, one, other, 2, seed=4).difference == compare(truth, one, other, 2, seed=4).difference
+    assert compare(truth, one, other, 2, seed=4).difference != compare(truth, one, other, 2, seed=5).difference
+
+
+def test_macro_f1_ignores_classes_that_never_occur():
+    assert macro_f1(confusion(np.array([0, 1]), np.array([0, 1]), 5)) == 100.0
+
+
+def test_bad_input():
+    truth = np.array([0, 1])
+    with pytest.raises(InputError, match=r"unknown metric 'acuracy'.*did you mean 'accuracy'"):
+        compare(truth, truth, truth, 2, "acuracy")
+    with pytest.raises(InputError, match="no example"):
+        compare(truth[:0], truth[:0], truth[:0], 2)
+
+
+def test_answers_merge_only_about_the_same_examples():
+    truth, logits = np.array([0, 1]), np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+    first = Answers(("a", "b"), truth, {"one": logits})
+    merged = first.merge(Answers(("a", "b"), truth, {"other": -logits}))
+    assert merged.predicted("one").tolist() == [0, 1] and merged.predicted("other").tolist() == [1, 0]
+    with pytest.raises(ValueError, match="other examples"):
+        first.merge(Answers(("a", "b"), 1 - truth, {"other": logits}))

@@ -1,0 +1,83 @@
+"""A tiny task that a tiny encoder can learn: data, model and recipe on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+GOOD = ["great", "good", "triumph", "warm", "funny", "fresh"]
+BAD = ["bad", "dull", "mess", "boring", "rotten"]
+FILLER = ["a", "an", "the", "film", "movie", "was", "is", "and", "of", "it"]
+
+
+def write_task(folder: Path, rows: int = 400, seed: int = 0) -> Path:
+    """Write ``rows.jsonl``: the class is that of the words, turned around by a "not" before them."""
+    random = np.random.default_rng(seed)
+    lines = []
+    for number in range(rows):
+        label = bool(random.integers(2))
+        negated = bool(random.integers(2))
+        words = random.choice(GOOD if label != negated else BAD, 2).tolist()
+        core = (["not", *words]) if negated else words
+        before, after = random.choice(FILLER, random.integers(1, 5)), random.choice(FILLER, random.integers(0, 6))
+        text = " ".join([*before, *core, *after, str(number)])
+        lines.append(json.dumps({"text": text, "label": "fresh" if label else "rotten", "film": f"f{number % 80}"}))
+    (folder / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    return folder / "rows.jsonl"
+
+
+def write_model(folder: Path, layers: int = 2) -> Path:
+    """Write a random BERT with 32 wide layers and the tests' WordPiece tokenizer, as a plain transformers folder."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    from tests.conftest import make_tokenizer
+
+    folder.mkdir(parents=True)
+    pieces = make_tokenizer(folder / "tokenizer.json")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=pieces,
+        hidden_size=32,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        intermediate_size=128,
+        max_position_embeddings=64,
+        pad_token_id=0,
+    )
+    BertModel(config).save_pretrained(folder)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``rows.jsonl`` and ``model/``."""
+    folder = tmp_path_factory.mktemp("world")
+    write_task(folder)
+    write_model(folder / "model")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def recipe(world: Path) -> Callable[..., dict[str, Any]]:
+    """Return a function that makes a recipe for the tiny task; keyword arguments replace whole sections."""
+
+    def make(**sections: Any) -> dict[str, Any]:
+        return {
+            "task": "text-classification",
+            "name": "tiny",
+            "data": {"train": str(world / "rows.jsonl"), "text": "text", "label": "label", "group": "film"},
+            "model": str(world / "model"),
+            "target": {"threads": 1, "batch": 1, "tokens": 16},
+            "budget": {"latency_ms": 50, "size_mb": 5, "quality": -50, "build_minutes": 5},
+            "search": {"candidates": 1, "epochs": 2, "reference_epochs": 3, "rungs": ["linear", "student"], "layers": [1]},
+            **sections,
+        }
+
+    return make

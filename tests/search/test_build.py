@@ -1,0 +1,151 @@
+"""The whole build on a tiny task: verdict, folder, answers from the journal, other budgets, bad input."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+import lighten
+from lighten.errors import InputError
+from lighten.pipeline.result import result_json_schema
+
+Make = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, recipe: Make) -> Path:
+    """A finished build."""
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    lighten.build(recipe(), out)
+    return out
+
+
+def read(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "result.json").read_text()))
+
+
+def test_the_result_follows_the_shipped_schema(run: Path) -> None:
+    result = read(run)
+    jsonschema.validate(result, result_json_schema())
+    assert result["verdict"] == "fits" and result["binding_limit"] is None
+    assert result["chosen"]["metrics"]["quality"]["split"] == "test"
+    assert result["reference"]["metrics"]["quality"]["delta"] == 0
+
+
+def test_every_file_of_a_run_folder_is_there(run: Path) -> None:
+    for name in ("recipe.yaml", "environment.json", "journal.jsonl", "result.json", "report.html", "predictions.json"):
+        assert (run / name).stat().st_size > 0, name
+    for name in ("lighten.json", "config.json", "tokenizer.json", "onnx/model.onnx"):
+        assert (run / "model" / name).is_file(), name
+
+
+def test_the_delivered_model_gives_the_recorded_predictions(run: Path) -> None:
+    model = lighten.load(run / "model")
+    model.verify()
+    assert model.self_test() == []
+    test = next((run / "work" / "artifacts").glob("*/test.jsonl"))
+    rows = [json.loads(line) for line in test.read_text().splitlines()]
+    recorded = json.loads((run / "predictions.json").read_text())
+    found = [model.labels.index(p.label) for p in model.predict([row["text"] for row in rows], max_batch=1)]
+    assert found == recorded["chosen"]
+    accuracy = 100 * sum(f == row["label"] for f, row in zip(found, rows, strict=True)) / len(rows)
+    assert accuracy == pytest.approx(read(run)["chosen"]["metrics"]["quality"]["value"], abs=1e-3)
+
+
+def test_groups_never_cross_the_splits(run: Path) -> None:
+    table = next((run / "work" / "artifacts").glob("*/test.jsonl")).parent
+    films = {
+        part: {int(json.loads(line)["text"].split()[-1]) % 80 for line in (table / f"{part}.jsonl").read_text().splitlines()}
+        for part in ("train", "validation", "test")
+    }
+    assert not films["train"] & films["test"]
+    assert not films["train"] & films["validation"]
+    assert not films["validation"] & films["test"]
+
+
+def test_the_same_build_is_answered_from_its_journal(run: Path, recipe: Make) -> None:
+    events = len((run / "journal.jsonl").read_text().splitlines())
+    before = (run / "result.json").read_bytes()
+    started = time.monotonic()
+    again = lighten.build(recipe(), run)
+    assert time.monotonic() - started < 10
+    assert again.chosen == read(run)["chosen"]
+    assert (run / "result.json").read_bytes() == before
+    assert len((run / "journal.jsonl").read_text().splitlines()) == events
+
+
+def test_a_damaged_model_is_made_again(run: Path, recipe: Make) -> None:
+    (run / "model" / "onnx" / "model.onnx").write_bytes(b"torn")
+    lighten.build(recipe(), run)
+    lighten.load(run / "model").verify()
+
+
+def test_a_second_budget_trains_nothing_anew(run: Path, recipe: Make, tmp_path: Path) -> None:
+    before = {path.name for path in (run / "work" / "artifacts").iterdir()}
+    result = lighten.build(recipe(budget={"latency_ms": 40, "size_mb": 4, "quality": -40, "build_minutes": 5}), run)
+    assert result.verdict == "fits"
+    new = {path.name for path in (run / "work" / "artifacts").iterdir()} - before
+    kinds = {json.loads((run / "work" / "artifacts" / name / "manifest.json").read_text())["kind"] for name in new}
+    assert "checkpoint" not in kinds
+
+
+def test_an_impossible_budget_names_the_limit_and_delivers_the_nearest_miss(recipe: Make, tmp_path: Path) -> None:
+    budget = {"latency_ms": 0.0001, "quality": -50, "build_minutes": 5}
+    result = lighten.build(recipe(budget=budget), tmp_path / "impossible")
+    assert result.verdict == "infeasible"
+    content = read(tmp_path / "impossible")
+    assert content["binding_limit"] == "latency_ms"
+    jsonschema.validate(content, result_json_schema())
+    assert lighten.load(tmp_path / "impossible" / "model").predict(["a great film"])[0].label in ("fresh", "rotten")
+    trained = [c["name"] for c in content["candidates"] if c["rung"] == "student" and c["status"] == "measured"]
+    assert len(trained) <= 2  # the two exports of one student
+
+
+def test_the_clock_rules_without_a_number_of_candidates(recipe: Make, tmp_path: Path) -> None:
+    budget = {"latency_ms": 50, "quality": -50, "build_minutes": 1.2}
+    content = recipe(budget=budget, search={"layers": [1]}, maximise="quality")
+    lighten.build(content, tmp_path / "clock")
+    result = read(tmp_path / "clock")
+    jsonschema.validate(result, result_json_schema())
+    assert result["seconds"]["total"] < 1.2 * 60 * 1.05
+    assert {c["rung"] for c in result["candidates"] if c["status"] == "measured"} == {"linear", "frozen", "student"}
+    assert result["estimates"]
+
+
+def test_a_list_of_steps_is_the_one_plan(recipe: Make, tmp_path: Path) -> None:
+    steps = [{"layers": {"count": 1}}, "vocabulary", {"distil": {"epochs": 1}}, "quantise"]
+    result = lighten.build(recipe(steps=steps), tmp_path / "plan")
+    content = read(tmp_path / "plan")
+    assert result.verdict in ("fits", "infeasible")
+    plans = [[step["name"] for step in c["plan"]] for c in content["candidates"] if c["status"] == "measured"]
+    assert plans == [["layers", "vocabulary", "distil", "quantise"]]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": "nowhere"}, "nowhere"),
+        ({"steps": ["lairs"]}, "'layers'"),
+        ({"steps": [{"layers": {"count": 9}}]}, "at most 2"),
+        ({"search": {"layers": [5]}}, "between 1 and the model's 2"),
+    ],
+)
+def test_bad_input_is_told_before_any_work_and_leaves_nothing(
+    recipe: Make, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        lighten.build(recipe(**change), tmp_path / "bad")
+    assert not (tmp_path / "bad").exists()
+
+
+def test_two_builds_in_one_folder_are_refused(recipe: Make, tmp_path: Path) -> None:
+    from lighten.search.opening import locked
+
+    with locked(tmp_path / "one"), pytest.raises(InputError, match="another build is running"):
+        lighten.build(recipe(), tmp_path / "one")

@@ -1,0 +1,57 @@
+"""The budget against measurements."""
+
+from __future__ import annotations
+
+import pytest
+
+from lighten.recipe import Budget
+from lighten.search.limits import all_limits, binding, check, cost_limits, quality_limit, total_excess
+
+METRICS = {
+    "latency_ms": {"p50": 1.0, "p95": 2.0},
+    "size_mb": 10.0,
+    "peak_memory_mb": 80.0,
+    "throughput_per_s": 500.0,
+    "quality": {"value": 82.0, "delta": -2.5},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "value", "met"),
+    [
+        ("latency_ms", 2.0, 2.0, True),
+        ("latency_ms", 1.9, 2.0, False),
+        ("throughput_per_s", 500, 499, False),
+        ("throughput_per_s", 500, 501, True),
+        ("quality", -3.0, -2.9, True),
+        ("quality", -3.0, -3.1, False),
+        ("size_mb", 1, None, False),
+    ],
+)
+def test_each_limit_knows_its_direction(name: str, limit: float, value: float | None, met: bool) -> None:
+    found = check(name, limit, value)
+    assert found.met is met
+    assert (found.excess == 0) is met
+
+
+def test_latency_is_limited_at_p95() -> None:
+    assert [limit.value for limit in cost_limits(Budget(latency_ms=3), METRICS)] == [2.0]
+
+
+def test_only_limits_that_are_set_count() -> None:
+    assert all_limits(Budget(), METRICS) == []
+    names = [limit.name for limit in all_limits(Budget(latency_ms=3, size_mb=1, quality=-3), METRICS)]
+    assert names == ["latency_ms", "size_mb", "quality"]
+
+
+def test_quality_below_zero_is_relative_and_else_absolute() -> None:
+    relative, absolute = (quality_limit(Budget(quality=q), METRICS["quality"]) for q in (-3.0, 83.0))
+    assert relative is not None and relative.value == -2.5 and relative.met
+    assert absolute is not None and absolute.value == 82.0 and not absolute.met
+
+
+def test_the_limit_missed_by_most_binds() -> None:
+    limits = all_limits(Budget(latency_ms=1.9, size_mb=1, quality=-3), METRICS)
+    assert binding(limits) == "size_mb"
+    assert total_excess(limits) > 9
+    assert binding(all_limits(Budget(size_mb=11), METRICS)) is None

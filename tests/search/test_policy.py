@@ -1,0 +1,84 @@
+"""What is trained next, from what is known."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lighten.models.layout import Shape
+from lighten.search.policy import (
+    MARGIN,
+    Option,
+    epoch_seconds,
+    expected_loss,
+    halvings,
+    next_student,
+    student_seconds,
+)
+from lighten.search.space import Student, capacity
+
+FULL = Shape(layers=6, hidden=384, heads=12, intermediate=1536, vocabulary=30522, positions=512, classes=2)
+STUDENTS = [Student(depth, width, "used") for depth in (1, 2, 3, 6) for width in (512, 768, 1536)]
+OPTIONS = [Option(student, capacity(student, FULL)) for student in STUDENTS]
+
+
+def test_the_reference_itself_is_expected_to_lose_nothing() -> None:
+    assert expected_loss(Student(6, 1536, "used"), FULL, {}) == 0
+    assert halvings(Student(3, 1536, "used"), FULL) == 1
+
+
+def test_smaller_students_are_expected_to_lose_more() -> None:
+    ordered = sorted(STUDENTS, key=lambda s: -capacity(s, FULL))
+    losses = [expected_loss(student, FULL, {}) for student in ordered]
+    assert losses == sorted(losses)
+
+
+def test_the_cheapest_student_expected_to_hold_the_floor_comes_first() -> None:
+    chosen = next_student(OPTIONS, FULL, {}, floor=3.0)
+    assert chosen is not None
+    assert expected_loss(chosen, FULL, {}) <= 3.0 - MARGIN
+    cheaper = [o.student for o in OPTIONS if o.value < capacity(chosen, FULL)]
+    assert cheaper and all(expected_loss(student, FULL, {}) > 3.0 - MARGIN for student in cheaper)
+
+
+def test_after_a_failure_a_larger_student_is_tried() -> None:
+    first = next_student(OPTIONS, FULL, {}, floor=3.0)
+    assert first is not None
+    second = next_student(OPTIONS, FULL, {first: 5.0}, floor=3.0)
+    assert second is not None and capacity(second, FULL) > capacity(first, FULL)
+
+
+def test_after_a_success_only_cheaper_students_are_tried_and_only_promising_ones() -> None:
+    small = Student(2, 768, "used")
+    assert next_student(OPTIONS, FULL, {small: 2.4}, floor=3.0) is None
+    better = next_student(OPTIONS, FULL, {small: 0.1}, floor=3.0)
+    assert better is not None and capacity(better, FULL) < capacity(small, FULL)
+
+
+def test_quality_as_the_objective_takes_the_most_capable_first() -> None:
+    assert next_student(OPTIONS, FULL, {}, floor=None) == Student(6, 1536, "used")
+    assert next_student(OPTIONS, FULL, {Student(6, 1536, "used"): 0.0}, floor=None) == Student(6, 768, "used")
+
+
+def test_nothing_is_left_when_all_are_trained() -> None:
+    assert next_student(OPTIONS, FULL, {student: math.inf for student in STUDENTS}, floor=3.0) is None
+    assert next_student([], FULL, {}, floor=3.0) is None
+
+
+@given(st.dictionaries(st.sampled_from(STUDENTS), st.floats(-2, 20)), st.floats(0.1, 20))
+def test_the_search_ends_and_never_trains_twice(trained: dict[Student, float], floor: float) -> None:
+    chosen = next_student(OPTIONS, FULL, trained, floor)
+    assert chosen not in trained
+    if chosen is not None:
+        below = [lost for s, lost in trained.items() if capacity(s, FULL) >= capacity(chosen, FULL)]
+        assert all(expected_loss(chosen, FULL, trained) >= lost for lost in below)
+
+
+def test_seconds_follow_the_clock() -> None:
+    assert student_seconds(left=100, wanted=500, more=False) == 100
+    assert student_seconds(left=100, wanted=500, more=True) == 60
+    assert student_seconds(left=100, wanted=20, more=True) == 20
+    full, half = (epoch_seconds(Student(d, 1536, "used"), FULL, 250_000, 2500) for d in (6, 3))
+    assert full == 100 and 50 < half < 60
