@@ -86,3 +86,31 @@ def test_answers_merge_only_about_the_same_examples():
     assert merged.predicted("one").tolist() == [0, 1] and merged.predicted("other").tolist() == [1, 0]
     with pytest.raises(ValueError, match="other examples"):
         first.merge(Answers(("a", "b"), 1 - truth, {"other": logits}))
+
+
+def test_examples_of_a_group_are_drawn_together() -> None:
+    """Against the obvious loop: draw groups, take all their examples, compare."""
+    random = np.random.default_rng(5)
+    groups = np.repeat(np.arange(20), 10)
+    truth = random.integers(0, 2, 200)
+    first = np.where(random.random(200) < 0.8, truth, 1 - truth)
+    second = np.where((groups % 4 == 0) & (random.random(200) < 0.7), 1 - first, first)  # a few groups go wrong
+    found = compare(truth, first, second, 2, seed=0, groups=groups)
+    draws = []
+    for _ in range(2000):
+        rows = np.concatenate([np.flatnonzero(groups == g) for g in random.integers(0, 20, 20)])
+        draws.append(100 * ((second == truth)[rows].mean() - (first == truth)[rows].mean()))
+    low, high = np.quantile(draws, [0.025, 0.975])
+    assert found.difference.low == pytest.approx(low, abs=1.0)
+    assert found.difference.high == pytest.approx(high, abs=1.0)
+    alone = compare(truth, first, second, 2, seed=0)
+    assert found.difference.value == alone.difference.value
+    assert np.ptp(found.difference[1:]) > 1.2 * np.ptp(alone.difference[1:])
+
+
+def test_groups_of_one_are_no_groups() -> None:
+    random = np.random.default_rng(6)
+    truth, first, second = (random.integers(0, 3, 300) for _ in range(3))
+    one = compare(truth, first, second, 3, seed=1, groups=np.arange(300)).difference
+    none = compare(truth, first, second, 3, seed=1).difference
+    assert one.low == pytest.approx(none.low, abs=0.7) and one.high == pytest.approx(none.high, abs=0.7)

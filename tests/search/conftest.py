@@ -12,6 +12,7 @@ import pytest
 
 GOOD = ["great", "good", "triumph", "warm", "funny", "fresh"]
 BAD = ["bad", "dull", "mess", "boring", "rotten"]
+RUNGS = ["linear", "student"]
 FILLER = ["a", "an", "the", "film", "movie", "was", "is", "and", "of", "it"]
 
 
@@ -34,9 +35,8 @@ def write_task(folder: Path, rows: int = 400, seed: int = 0) -> Path:
 def write_model(folder: Path, layers: int = 2) -> Path:
     """Write a random BERT with 32 wide layers and the tests' WordPiece tokenizer, as a plain transformers folder."""
     import torch
-    from transformers import BertConfig, BertModel
-
     from tests.conftest import make_tokenizer
+    from transformers import BertConfig, BertModel
 
     folder.mkdir(parents=True)
     pieces = make_tokenizer(folder / "tokenizer.json")
@@ -75,8 +75,14 @@ def recipe(world: Path) -> Callable[..., dict[str, Any]]:
             "data": {"train": str(world / "rows.jsonl"), "text": "text", "label": "label", "group": "film"},
             "model": str(world / "model"),
             "target": {"threads": 1, "batch": 1, "tokens": 16},
-            "budget": {"latency_ms": 50, "size_mb": 5, "quality": -50, "build_minutes": 5},
-            "search": {"candidates": 1, "epochs": 2, "reference_epochs": 3, "rungs": ["linear", "student"], "layers": [1]},
+            "budget": {"latency_ms": 50, "size_mb": 5, "quality": -50, "build_minutes": 1},
+            "search": {
+                "candidates": 1,
+                "epochs": 2,
+                "reference_epochs": 3,
+                "rungs": ["linear", "student"],
+                "layers": [1],
+            },
             **sections,
         }
 

@@ -61,7 +61,10 @@ def test_the_delivered_model_gives_the_recorded_predictions(run: Path) -> None:
 def test_groups_never_cross_the_splits(run: Path) -> None:
     table = next((run / "work" / "artifacts").glob("*/test.jsonl")).parent
     films = {
-        part: {int(json.loads(line)["text"].split()[-1]) % 80 for line in (table / f"{part}.jsonl").read_text().splitlines()}
+        part: {
+            int(json.loads(line)["text"].split()[-1]) % 80
+            for line in (table / f"{part}.jsonl").read_text().splitlines()
+        }
         for part in ("train", "validation", "test")
     }
     assert not films["train"] & films["test"]
@@ -88,7 +91,7 @@ def test_a_damaged_model_is_made_again(run: Path, recipe: Make) -> None:
 
 def test_a_second_budget_trains_nothing_anew(run: Path, recipe: Make, tmp_path: Path) -> None:
     before = {path.name for path in (run / "work" / "artifacts").iterdir()}
-    result = lighten.build(recipe(budget={"latency_ms": 40, "size_mb": 4, "quality": -40, "build_minutes": 5}), run)
+    result = lighten.build(recipe(budget={"latency_ms": 40, "size_mb": 4, "quality": -40, "build_minutes": 1}), run)
     assert result.verdict == "fits"
     new = {path.name for path in (run / "work" / "artifacts").iterdir()} - before
     kinds = {json.loads((run / "work" / "artifacts" / name / "manifest.json").read_text())["kind"] for name in new}
@@ -96,7 +99,7 @@ def test_a_second_budget_trains_nothing_anew(run: Path, recipe: Make, tmp_path: 
 
 
 def test_an_impossible_budget_names_the_limit_and_delivers_the_nearest_miss(recipe: Make, tmp_path: Path) -> None:
-    budget = {"latency_ms": 0.0001, "quality": -50, "build_minutes": 5}
+    budget = {"latency_ms": 0.0001, "quality": -50, "build_minutes": 1}
     result = lighten.build(recipe(budget=budget), tmp_path / "impossible")
     assert result.verdict == "infeasible"
     content = read(tmp_path / "impossible")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lighten.models.layout import Shape
 from lighten.search.policy import (
-    MARGIN,
     Option,
     epoch_seconds,
     expected_loss,
     halvings,
+    margin,
     next_student,
-    student_seconds,
 )
 from lighten.search.space import Student, capacity
 
@@ -25,22 +25,41 @@ OPTIONS = [Option(student, capacity(student, FULL)) for student in STUDENTS]
 
 
 def test_the_reference_itself_is_expected_to_lose_nothing() -> None:
-    assert expected_loss(Student(6, 1536, "used"), FULL, {}) == 0
+    assert expected_loss(Student(6, 1536, "used"), FULL, {}, 3) == 0
     assert halvings(Student(3, 1536, "used"), FULL) == 1
 
 
 def test_smaller_students_are_expected_to_lose_more() -> None:
     ordered = sorted(STUDENTS, key=lambda s: -capacity(s, FULL))
-    losses = [expected_loss(student, FULL, {}) for student in ordered]
+    losses = [expected_loss(student, FULL, {}, 3) for student in ordered]
     assert losses == sorted(losses)
 
 
+def test_a_short_training_is_expected_to_lose_more() -> None:
+    small = Student(2, 768, "used")
+    assert expected_loss(small, FULL, {}, 1) > expected_loss(small, FULL, {}, 6)
+
+
+def test_the_margin_shrinks_with_the_examples() -> None:
+    assert margin(1600) == pytest.approx(1.3, abs=0.05)
+    assert margin(6400) == pytest.approx(margin(1600) / 2)
+
+
 def test_the_cheapest_student_expected_to_hold_the_floor_comes_first() -> None:
-    chosen = next_student(OPTIONS, FULL, {}, floor=3.0)
+    chosen = next_student(OPTIONS, FULL, {}, floor=3.0, safety=1.0)
     assert chosen is not None
-    assert expected_loss(chosen, FULL, {}) <= 3.0 - MARGIN
+    assert expected_loss(chosen, FULL, {}, 6) <= 2.0
     cheaper = [o.student for o in OPTIONS if o.value < capacity(chosen, FULL)]
-    assert cheaper and all(expected_loss(student, FULL, {}) > 3.0 - MARGIN for student in cheaper)
+    assert cheaper and all(expected_loss(student, FULL, {}, 6) > 2.0 for student in cheaper)
+
+
+def test_with_little_time_a_larger_student_is_preferred() -> None:
+    def first(epochs: float) -> float:
+        student = next_student(OPTIONS, FULL, {}, 3.0, 1.0, lambda student: epochs)
+        assert student is not None
+        return capacity(student, FULL)
+
+    assert first(0.5) > first(6)
 
 
 def test_after_a_failure_a_larger_student_is_tried() -> None:
@@ -52,8 +71,8 @@ def test_after_a_failure_a_larger_student_is_tried() -> None:
 
 def test_after_a_success_only_cheaper_students_are_tried_and_only_promising_ones() -> None:
     small = Student(2, 768, "used")
-    assert next_student(OPTIONS, FULL, {small: 2.4}, floor=3.0) is None
-    better = next_student(OPTIONS, FULL, {small: 0.1}, floor=3.0)
+    assert next_student(OPTIONS, FULL, {small: 1.9}, floor=3.0, safety=1.0) is None
+    better = next_student(OPTIONS, FULL, {small: 0.1}, floor=4.0)
     assert better is not None and capacity(better, FULL) < capacity(small, FULL)
 
 
@@ -73,12 +92,9 @@ def test_the_search_ends_and_never_trains_twice(trained: dict[Student, float], f
     assert chosen not in trained
     if chosen is not None:
         below = [lost for s, lost in trained.items() if capacity(s, FULL) >= capacity(chosen, FULL)]
-        assert all(expected_loss(chosen, FULL, trained) >= lost for lost in below)
+        assert all(expected_loss(chosen, FULL, trained, 6) >= lost for lost in below)
 
 
 def test_seconds_follow_the_clock() -> None:
-    assert student_seconds(left=100, wanted=500, more=False) == 100
-    assert student_seconds(left=100, wanted=500, more=True) == 60
-    assert student_seconds(left=100, wanted=20, more=True) == 20
     full, half = (epoch_seconds(Student(d, 1536, "used"), FULL, 250_000, 2500) for d in (6, 3))
     assert full == 100 and 50 < half < 60

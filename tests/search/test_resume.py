@@ -45,9 +45,7 @@ def kill_when(condition: Callable[[], bool], command: list[str]) -> None:
     process.wait()
 
 
-def test_killed_three_times_and_resumed_gives_the_same_model(
-    undisturbed: Path, recipe: Make, tmp_path: Path
-) -> None:
+def test_killed_three_times_and_resumed_gives_the_same_model(undisturbed: Path, recipe: Make, tmp_path: Path) -> None:
     """While shapes are costed or the linear model fitted, in training, and after the first measurement."""
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe()))
     run = tmp_path / "run"

@@ -11,7 +11,9 @@ import torch
 
 from lighten.compress.copy import carry_notes
 from lighten.compress.step import Context
+from lighten.models.checkpoint import read_config
 from lighten.models.embeddings import Narrowing, narrowed
+from lighten.models.layout import names_of
 from lighten.models.load import load_classifier, save_classifier
 from lighten.models.tokens import Ids
 from lighten.train.batches import TokenBudgetSampler
@@ -20,10 +22,34 @@ from lighten.train.loop import Settings, Training
 from lighten.train.objectives import Objective
 from lighten.train.precision import Precision
 
+STEPS_PER_EPOCH = 50
+SMALLEST_BATCH = 256
+
+
+def batch_budget(wanted: int, encoded: list[Ids]) -> int:
+    """Return the tokens per batch: as wanted, or fewer where a small data set would have a handful of steps."""
+    total = sum(len(ids) for ids in encoded)
+    return min(wanted, max(SMALLEST_BATCH, total // STEPS_PER_EPOCH))
+
 
 def padding_id(model: Any) -> int:
     """Return the padding token's id (0 where the config names none)."""
     return int(model.config.pad_token_id or 0)
+
+
+def width_of(checkpoint: Path) -> int:
+    """Return the hidden width of the model in a folder."""
+    config = read_config(checkpoint)
+    return int(config[names_of(config).key_of("hidden_size")])
+
+
+def peak_rate(given: float | None, base: float, hidden: int) -> float:
+    """Return the peak learning rate: the one given, or `base` (right for 384 wide models) scaled to the width.
+
+    Wider models want less: with the square of the width, 768 gets a quarter, which is where BERT-base's usual
+    2e-5 to 5e-5 lies. Narrow ones are capped at three times the base.
+    """
+    return given if given is not None else base * min(3.0, (384 / hidden) ** 2)
 
 
 def fit(
@@ -68,7 +94,7 @@ def fit(
     with narrowed(model, narrowing):
         training = Training(
             model,
-            TokenBudgetSampler(encoded, tokens_per_batch, pad_id, context.seed),
+            TokenBudgetSampler(encoded, batch_budget(tokens_per_batch, encoded), pad_id, context.seed),
             objective,
             validate,
             settings,

@@ -158,9 +158,10 @@ def _write(folder: Path, parts: Parts, columns: Columns, labels: list[str], unla
     index = {label: number for number, label in enumerate(labels)}
     for name, table in parts.items():
         numbers = [index[label] for label in table[str(columns.label)]]
-        write_examples(
-            folder / f"{name}.jsonl", Examples(table[columns.text].to_list(), numbers, table[ROW].to_list())
-        )
+        grouped = columns.group is not None and columns.group in table.columns
+        groups = group_names(table, str(columns.group)) if grouped else None
+        examples = Examples(table[columns.text].to_list(), numbers, table[ROW].to_list(), groups)
+        write_examples(folder / f"{name}.jsonl", examples)
     write_json(folder / "labels.json", labels)
     if unlabelled is not None:
         write_texts(folder / "unlabelled.jsonl", unlabelled[columns.text])

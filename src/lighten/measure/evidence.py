@@ -23,6 +23,7 @@ from lighten.measure.cost import (
     time_in_fresh_process,
     timing_run,
 )
+from lighten.measure.examples import read_groups
 from lighten.measure.latency import Latency, ratio_interval
 from lighten.measure.memory import peak_memory_mb
 from lighten.measure.process import ask
@@ -57,6 +58,7 @@ def quality_on(
         labels=tuple(found["labels"]),
         truth=np.array(found["truth"], dtype=np.int64),
         logits={name: np.array(rows, dtype=np.float32) for name, rows in found["logits"].items()},
+        groups=read_groups(examples),
     )
 
 
@@ -65,7 +67,7 @@ def compare_answers(
 ) -> Comparison:
     """Compare the answers of two models; see `quality.compare`."""
     first, second = answers.predicted(reference), answers.predicted(name)
-    return compare(answers.truth, first, second, len(answers.labels), metric, seed)
+    return compare(answers.truth, first, second, len(answers.labels), metric, seed, groups=answers.groups)
 
 
 def quality_of(

@@ -6,6 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from lighten.errors import InputError, nearest
 
 
@@ -45,6 +48,21 @@ def read_examples(path: Path, labels: Sequence[str]) -> tuple[list[str], list[in
     if not texts:
         raise InputError("there are no examples here", str(path))
     return texts, truth
+
+
+def read_groups(path: Path) -> npt.NDArray[np.int64] | None:
+    """Return a number per example that says which group it belongs to, or None where lines name no ``group``."""
+    lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    groups = [json.loads(line).get("group") for line in lines]
+    if not groups or any(group is None for group in groups):
+        return None
+    return number_groups(groups)
+
+
+def number_groups(groups: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the number of each group in the order of first appearance, [n]."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(group, len(numbers)) for group in groups], dtype=np.int64)
 
 
 def align(wanted: Sequence[str], found: Sequence[str], where: str) -> list[int]:

@@ -34,11 +34,13 @@ class Answers:
         labels: the names of the classes, in the order of the columns.
         truth: the true class of each example, [n].
         logits: of each model, float32 [n, classes].
+        groups: what each example belongs to, [n], or None; examples of a group are resampled together.
     """
 
     labels: tuple[str, ...]
     truth: Indices
     logits: dict[str, npt.NDArray[np.float32]]
+    groups: Indices | None = None
 
     def predicted(self, name: str) -> Indices:
         """Return the class that a model chose for each example, [n]."""
@@ -48,7 +50,7 @@ class Answers:
         """Return the answers of both sets of models, which must be about the same examples."""
         if self.labels != other.labels or not np.array_equal(self.truth, other.truth):
             raise ValueError("these answers are about other examples or other labels")
-        return Answers(self.labels, self.truth, {**self.logits, **other.logits})
+        return Answers(self.labels, self.truth, {**self.logits, **other.logits}, self.groups)
 
 
 def confusion(truth: Indices, predicted: Indices, classes: int) -> Counts:
@@ -114,8 +116,12 @@ def compare(
     metric: str = "accuracy",
     seed: int = 0,
     resamples: int = RESAMPLES,
+    groups: Indices | None = None,
 ) -> Comparison:
     """Compare two models on the same examples.
+
+    Texts about the same film or by the same author are alike: with `groups`, whole groups are resampled (cluster
+    bootstrap), or the intervals would be too narrow.
 
     Args:
         truth: the true class of each example, [n].
@@ -125,6 +131,7 @@ def compare(
         metric: a name in `METRICS`.
         seed: of the resampling.
         resamples: bootstrap samples to draw.
+        groups: what each example belongs to, [n]; None where examples are independent.
 
     Raises:
         InputError: an unknown metric, or no examples.
@@ -134,14 +141,19 @@ def compare(
     if not len(truth):
         raise InputError("there is no example to measure the quality on")
     measure = METRICS[metric]
-    kinds, counts = np.unique(np.stack([truth, reference, candidate]), axis=1, return_counts=True)
+    kinds, place = np.unique(np.stack([truth, reference, candidate]), axis=1, return_inverse=True)
+    table = _per_group(place.ravel(), kinds.shape[1], groups)
     right, first, second = kinds
     random = np.random.default_rng(seed)
     draws: list[tuple[Floats, Floats]] = []
     # A confusion matrix per resample and model: in parts, or 52 classes would take 86 MB.
     part = max(1, 1_000_000 // classes**2)
     for start in range(0, resamples, part):
-        drawn = resample_counts(counts, random, min(part, resamples - start))
+        size = min(part, resamples - start)
+        if groups is None:
+            drawn = resample_counts(table[0], random, size)
+        else:
+            drawn = resample_counts(np.ones(len(table), np.int64), random, size) @ table
         draws.append(
             (measure(_matrices(drawn, right, first, classes)), measure(_matrices(drawn, right, second, classes)))
         )
@@ -153,6 +165,13 @@ def compare(
         interval_of(value[1] - value[0], other - one),
         other - one,
     )
+
+
+def _per_group(place: Indices, kinds: int, groups: Indices | None) -> Counts:
+    """Count how often each kind of example occurs in each group, [groups, kinds]; one group without groups."""
+    owner = np.zeros_like(place) if groups is None else np.unique(groups, return_inverse=True)[1]
+    cells = np.bincount(owner * kinds + place, minlength=(int(owner.max()) + 1) * kinds)
+    return cells.reshape(-1, kinds)
 
 
 def _matrices(drawn: Counts, truth: Indices, predicted: Indices, classes: int) -> Counts:

@@ -19,11 +19,13 @@ class Examples:
         texts: the texts.
         labels: index of each text's label in ``labels.json``.
         rows: the row each text had in the user's file (the header counts as row 1).
+        groups: what each text belongs to (its author, film, patient), where the recipe names such a column.
     """
 
     texts: list[str]
     labels: list[int]
     rows: list[int]
+    groups: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -32,13 +34,17 @@ class Examples:
 def read_examples(path: Path) -> Examples:
     """Read what `write_examples` wrote."""
     entries = list(_entries(path))
-    return Examples([e["text"] for e in entries], [e["label"] for e in entries], [e["row"] for e in entries])
+    groups = [e["group"] for e in entries] if entries and all("group" in e for e in entries) else None
+    return Examples([e["text"] for e in entries], [e["label"] for e in entries], [e["row"] for e in entries], groups)
 
 
 def write_examples(path: Path, examples: Examples) -> None:
-    """Write ``{"text": ..., "label": index, "row": number}`` per line, atomically."""
+    """Write ``{"text": ..., "label": index, "row": number}`` per line, with ``"group"`` if known; atomically."""
     rows = zip(examples.texts, examples.labels, examples.rows, strict=True)
-    _write(path, ({"text": text, "label": label, "row": row} for text, label, row in rows))
+    entries: list[dict[str, Any]] = [{"text": text, "label": label, "row": row} for text, label, row in rows]
+    for entry, group in zip(entries, examples.groups or [], strict=False):
+        entry["group"] = group
+    _write(path, entries)
 
 
 def read_texts(path: Path) -> list[str]:

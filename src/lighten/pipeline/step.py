@@ -87,7 +87,9 @@ def _split(spec: str | dict[str, Any], where: str) -> tuple[str, dict[str, Any]]
 
 
 def _explain(error: ValidationError, kind: type[Step]) -> str:
-    first = error.errors()[0]
+    errors = error.errors()
+    # A misspelt field is also a missing one: the word to correct comes first.
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     field = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{field!r} is no field; known are {', '.join(kind.model_fields)}{nearest(field, kind.model_fields)}"

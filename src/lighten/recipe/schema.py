@@ -37,7 +37,7 @@ class Data(_Section):
     """Source of more text without labels, for distillation."""
     prepare: list[StepSpec] | Literal["auto"] = "auto"
     """Steps on the table, in order; ``auto`` is clean, then deduplicate."""
-    validation_share: float = Field(default=0.1, gt=0, lt=0.5)
+    validation_share: float = Field(default=0.15, gt=0, lt=0.5)
     """Share of the training rows held out for choosing, where no validation source is given."""
     test_share: float = Field(default=0.15, gt=0, lt=0.5)
     """Share of the rows sealed for the final test, where no test source is given."""

@@ -76,6 +76,7 @@ def conclude(
         "chosen": chosen.to_dict(),
         "candidates": [candidate.to_dict() for candidate in candidates],
         "comparison": comparison,
+        "folders": {name: _inside(run, c) for name, c in (("chosen", chosen), ("reference", reference))},
         "steps": steps,
         "selection": {
             "split": "validation",
@@ -95,6 +96,12 @@ def conclude(
         "recipe": run.recipe.model_dump(mode="json"),
         "reproduce": command,
     }
+
+
+def _inside(run: Run, candidate: Candidate) -> str:
+    """Return where in the run folder the candidate's model folder lies."""
+    assert candidate.folder is not None
+    return candidate.folder.relative_to(run.out).as_posix()
 
 
 def sentence(chosen: Candidate, comparison: dict[str, Any], limits: Sequence[Limit], budget: Budget) -> str:

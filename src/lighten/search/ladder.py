@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lighten.compress.step import ModelStep
-from lighten.compress.steps import Distil
+from lighten.compress.steps import Distil, Intermediate, Layers
+from lighten.errors import InputError
 from lighten.models.pieces import can_trim
 from lighten.pipeline import step_from_spec
 from lighten.pipeline.examples import read_examples
@@ -60,6 +61,11 @@ def given_plan(run: Run) -> list[ModelStep]:
     if run.recipe.steps == "auto":
         return []
     steps = [step_from_spec("model", spec, f"steps[{i}]") for i, spec in enumerate(run.recipe.steps)]
+    for i, step in enumerate(steps):
+        # Found here and not after the reference was trained for minutes.
+        for kind, most, field in ((Layers, run.full.layers, "count"), (Intermediate, run.full.intermediate, "width")):
+            if isinstance(step, kind) and (value := getattr(step, field)) > most:
+                raise InputError(f"{field} must be at most {most}, as the model has, but got {value}", f"steps[{i}]")
     return [step for step in steps if isinstance(step, ModelStep)]
 
 

@@ -7,40 +7,47 @@ cost is known. The guess only orders the work: what is delivered was measured.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lighten.models.layout import Shape
 from lighten.search.space import Student, capacity
 
-POINTS_PER_HALVING = 1.0
-"""Prior: points lost each time the encoder is halved, for a distilled student (docs/decisions.md, 2026-11-22)."""
-MARGIN = 0.5
-"""Points a guess must stay above the floor, as validation and test are samples."""
-SECOND_SHARE = 0.6
-"""Share of the time left that a student gets while another may follow."""
+POINTS_PER_HALVING = 1.1
+"""Prior: points lost each time the encoder is halved, for a student distilled to the end (docs/decisions.md)."""
+SHORTNESS = 0.5
+"""Prior: training for e epochs multiplies the loss by 1 + SHORTNESS / e."""
+DISAGREEMENT = 0.1
+"""Share of the examples on which a student and the reference typically answer differently."""
+SAFETY = 1.64
+"""Standard errors a guess must stay above the floor: validation and test are samples."""
 
 
-def expected_loss(student: Student, full: Shape, trained: Mapping[Student, float]) -> float:
+def margin(examples: int) -> float:
+    """Return the points a student should hold above the floor, for a test of about as many examples as validation."""
+    return SAFETY * 100 * math.sqrt(DISAGREEMENT / max(1, examples))
+
+
+def expected_loss(student: Student, full: Shape, trained: Mapping[Student, float], epochs: float) -> float:
     """Return the points a student is expected to lose to the reference.
 
     Args:
         student: the student.
         full: the reference's shape.
         trained: points lost by the students trained so far; they scale the prior.
+        epochs: it can be trained for.
     """
     if student in trained:
         return trained[student]
-    prior = POINTS_PER_HALVING * halvings(student, full)
-    if not trained:
-        return prior
+    short = 1 + SHORTNESS / max(epochs, 0.1)
+    prior = POINTS_PER_HALVING * halvings(student, full) * short
+    finite = {s: lost for s, lost in trained.items() if math.isfinite(lost)}
     # One pseudo-observation of the prior keeps a lucky first student from promising too much.
-    known = sum(POINTS_PER_HALVING * halvings(s, full) for s in trained)
-    seen = sum(max(0.0, lost) for lost in trained.values())
-    scale = (seen + 1.0) / (known + 1.0)
-    below = [lost for s, lost in trained.items() if capacity(s, full) >= capacity(student, full)]
+    known = sum(POINTS_PER_HALVING * halvings(s, full) * short for s in finite)
+    seen = sum(max(0.0, lost) for lost in finite.values())
     # A smaller student is not expected to beat a larger one.
-    return max([prior * scale, *below])
+    below = [lost for s, lost in finite.items() if capacity(s, full) >= capacity(student, full)]
+    return max([prior * (seen + 1.0) / (known + 1.0), *below])
 
 
 def halvings(student: Student, full: Shape) -> float:
@@ -57,32 +64,40 @@ class Option:
 
 
 def next_student(
-    options: list[Option], full: Shape, trained: Mapping[Student, float], floor: float | None
+    options: list[Option],
+    full: Shape,
+    trained: Mapping[Student, float],
+    floor: float | None,
+    safety: float = 0.0,
+    epochs: Callable[[Student], float] = lambda student: 6.0,
 ) -> Student | None:
     """Return the student to train next, or None when none of the rest can be better than those trained.
 
-    The cheapest student expected to hold the floor is next; if none is expected to, the most capable one. None
-    when the cheapest of those that hold is trained already and all that is left is costlier or expected to fail.
+    The cheapest student expected to hold the floor safely is next; if none is expected to, the one expected to
+    lose least. None when the cheapest of those that hold is trained already and all that is left is costlier or
+    expected to fail.
 
     Args:
         options: students within the limits on cost.
         full: the reference's shape.
         trained: points lost on validation by student.
-        floor: points that may be lost; None when quality is what to maximise: the most capable is next.
+        floor: points that may be lost; None when quality is what to maximise: the least expected loss is next.
+        safety: points to stay above the floor, see `margin`.
+        epochs: how long a student could be trained with the time left.
     """
     left = [option for option in options if option.student not in trained]
     if not left:
         return None
+    loss = {o.student: expected_loss(o.student, full, trained, epochs(o.student)) for o in left}
+    least = min(left, key=lambda o: (loss[o.student], o.value)).student
     if floor is None:
-        return max(left, key=lambda o: capacity(o.student, full)).student
-    holding = [o for o in options if o.student in trained and trained[o.student] <= floor - MARGIN]
+        return least
+    holding = [o for o in options if trained.get(o.student, math.inf) <= floor - safety]
     best = min((o.value for o in holding), default=math.inf)
-    promising = [o for o in left if o.value < best and expected_loss(o.student, full, trained) <= floor - MARGIN]
+    promising = [o for o in left if o.value < best and loss[o.student] <= floor - safety]
     if promising:
         return min(promising, key=lambda o: o.value).student
-    if holding:
-        return None
-    return min(left, key=lambda o: (expected_loss(o.student, full, trained), o.value)).student
+    return None if holding else least
 
 
 def epoch_seconds(student: Student, full: Shape, tokens: int, reference_speed: float) -> float:
@@ -96,8 +111,3 @@ def epoch_seconds(student: Student, full: Shape, tokens: int, reference_speed: f
     """
     # A tenth of a reference step does not shrink with the encoder: embeddings, loss, Python.
     return tokens / reference_speed * (0.1 + 0.9 * capacity(student, full))
-
-
-def student_seconds(left: float, wanted: float, more: bool) -> float:
-    """Return the seconds for the next student: what it wants, as far as there is time; a part if more may follow."""
-    return min(wanted, SECOND_SHARE * left if more else left)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lighten.errors import LightenError
 from lighten.pipeline import Artifact
 from lighten.search.candidate import Candidate
 from lighten.search.limits import cost_limits, total_excess, value_of
-from lighten.search.policy import Option, epoch_seconds, next_student, student_seconds
+from lighten.search.policy import Option, epoch_seconds, margin, next_student
 from lighten.search.space import Student, capacity
 from lighten.search.standing import Reference, Standing
 from lighten.search.students import teacher_answers, train_student
@@ -19,15 +21,19 @@ def climb_students(standing: Standing, reference: Reference) -> None:
     options = affordable_students(standing)
     floor = None if run.recipe.objective == "quality" else tolerated_loss(standing)
     teacher: Artifact | None = None
-    while (student := next_student(options, run.full, standing.lost, floor)) is not None:
+    safety = margin(len(run.validation))
+    while True:
+        reachable = _reachable_epochs(standing)
+        student = next_student(options, run.full, standing.lost, floor, safety, reachable)
+        if student is None:
+            break
         distilled = [s for s in standing.lost if capacity(s, run.full) < 1]
         full_size = capacity(student, run.full) == 1
         if not full_size and not _worth_starting(standing, student, len(distilled)):
             break
         if not full_size and teacher is None:
             teacher = run.timed("teacher", lambda: teacher_answers(run, reference.checkpoint))
-        more = sum(o.student not in standing.lost for o in options) > 1
-        _train_and_measure(standing, reference, student, teacher, more)
+        _train_and_measure(standing, reference, student, teacher)
 
 
 def affordable_students(standing: Standing) -> list[Option]:
@@ -76,6 +82,15 @@ def _worth_starting(standing: Standing, student: Student, distilled: int) -> boo
     return left_for_students(run, standing.expected) >= max(MIN_TRAINING, _epoch(standing, student))
 
 
+def _reachable_epochs(standing: Standing) -> Callable[[Student], float]:
+    """Return how many epochs a student could have: as many as distillation wants, or as the time left allows."""
+    run, most = standing.run, standing.distil.epochs
+    if not run.by_clock:
+        return lambda student: most
+    left = max(MIN_TRAINING, left_for_students(run, standing.expected))
+    return lambda student: min(most, left / _epoch(standing, student))
+
+
 def _epoch(standing: Standing, student: Student) -> float:
     assert standing.expected.speed is not None
     return epoch_seconds(student, standing.run.full, standing.run.train_tokens, standing.expected.speed)
@@ -85,16 +100,14 @@ def _decision(standing: Standing, student: Student) -> str:
     return f"seconds for {student.name(standing.run.full)}"
 
 
-def _train_and_measure(
-    standing: Standing, reference: Reference, student: Student, teacher: Artifact | None, more: bool
-) -> None:
+def _train_and_measure(standing: Standing, reference: Reference, student: Student, teacher: Artifact | None) -> None:
     run, name, seconds = standing.run, student.name(standing.run.full), None
     if run.by_clock and teacher is not None and capacity(student, run.full) < 1:
 
         def decide() -> float:
             left = left_for_students(run, standing.expected)
             wanted = standing.distil.epochs * _epoch(standing, student)
-            return round(max(MIN_TRAINING, student_seconds(left, wanted, more)), 1)
+            return round(max(MIN_TRAINING, min(wanted, left)), 1)
 
         seconds = run.journal.decide(_decision(standing, student), run.scope, decide)
         tell(run, name, standing.expected, f"{name} trains for at most {seconds:.0f} s")

@@ -10,6 +10,7 @@ import numpy as np
 from lighten.compress.step import ModelStep
 from lighten.compress.steps import Distil, Quantise
 from lighten.compress.teacher import cache_teacher
+from lighten.measure.examples import number_groups
 from lighten.measure.quality import compare
 from lighten.models.pieces import choose_pieces, write_trimmed
 from lighten.pipeline import Artifact, step_to_dict
@@ -99,7 +100,15 @@ def validate(run: Run, model: Artifact) -> list[int]:
 def judge(run: Run, candidate: Candidate, predicted: list[int], reference: list[int]) -> None:
     """Fill in a candidate's quality on validation and the chance that it holds the floor."""
     truth = np.array(run.validation.labels)
-    compared = compare(truth, np.array(reference), np.array(predicted), len(run.labels), "accuracy", run.recipe.seed)
+    names = run.validation.groups
+    compared = compare(
+        truth,
+        np.array(reference),
+        np.array(predicted),
+        len(run.labels),
+        seed=run.recipe.seed,
+        groups=None if names is None else number_groups(names),
+    )
     own, difference = compared.candidate, compared.difference
     candidate.metrics["quality"] = {
         "metric": "accuracy",

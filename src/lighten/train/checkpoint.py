@@ -28,6 +28,8 @@ class State:
     elapsed: float = 0.0
     validation_seconds: float = 0.0
     """What the last validation took."""
+    rate: float = 0.0
+    """The learning rate of the last step."""
     precision: str = ""
     """The number format it was begun in: a probe could choose another after an interruption."""
     best: float = float("-inf")

@@ -40,6 +40,8 @@ class Settings:
         clip: largest gradient norm.
         validations_per_epoch: how often to look at the validation split.
         patience: validations without a new best before stopping.
+        restore_margin: points by which an earlier state must beat the last one to be restored: on a small
+            validation split a small lead is luck, and choosing it would flatter the model.
         precision: ``auto``, ``fp32`` or ``bf16``.
     """
 
@@ -51,6 +53,7 @@ class Settings:
     clip: float = 1.0
     validations_per_epoch: int = 2
     patience: int = 4
+    restore_margin: float = 1.5
     precision: str = "auto"
     seed: int = 0
 
@@ -131,7 +134,7 @@ class Training:
         self.tokens = 0
 
     def run(self) -> Report:
-        """Train, restore the best weights, report.
+        """Train, restore an earlier state if it was clearly better, report.
 
         Raises:
             BuildError: the loss is no longer a finite number.
@@ -147,7 +150,8 @@ class Training:
         with self.progress.stage(self.name, total=1.0) as stage:
             stopped = self._steps(stage)
             self._validate(stage)
-        if self.best_weights is not None:
+        last = self.state.history[-1]["validation"]
+        if self.best_weights is not None and self.state.best - last > self.settings.restore_margin:
             self.model.load_state_dict(self.best_weights)
         state = self.state
         spent = max(1e-9, time.monotonic() - self._started)
@@ -206,9 +210,9 @@ class Training:
         batch = self.sampler.batch(state.epoch, state.position)
         torch.manual_seed((settings.seed * 1_000_003 + state.step) % 2**63)
         self.model.train()
-        rate = settings.learning_rate * linear_with_warmup(share, settings.warmup)
+        state.rate = settings.learning_rate * linear_with_warmup(share, settings.warmup)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = state.rate
         with self.precision.context():
             outputs = forward(self.model, batch, self.objective.needs_states)
         # Divided by the mean number of rows, not by this batch's: every example weighs the same.
@@ -227,13 +231,12 @@ class Training:
 
     def _record(self, loss: float, stage: Stage) -> None:
         state = self.state
-        rate = self.optimizer.param_groups[0]["lr"]
         state.history.append(
             {
                 "step": state.step,
                 "seconds": round(self._elapsed(), 2),
                 "loss": round(loss, 5),
-                "lr": rate,
+                "lr": state.rate,
                 "validation": None,
             }
         )
@@ -265,7 +268,7 @@ class Training:
                 "step": state.step,
                 "seconds": round(self._elapsed(), 2),
                 "loss": None,
-                "lr": self.optimizer.param_groups[0]["lr"],
+                "lr": state.rate,
                 "validation": round(score, 3),
             }
         )

@@ -20,4 +20,4 @@ def linear_with_warmup(share: float, warmup: float) -> float:
     """Return the factor on the peak learning rate: up over `warmup`, then linearly down to zero."""
     if share < warmup:
         return max(0.02, share / warmup)
-    return max(0.0, (1.0 - share) / (1.0 - warmup))
+    return max(0.0, (1.0 - share) / (1.0 - warmup)) if warmup < 1 else 0.0

@@ -1,0 +1,46 @@
+"""What every benchmark does with its numbers: one JSON document on the last line, kept on demand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from lighten.measure.machine import describe
+from lighten.pipeline import write_json
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def parser(text: str) -> argparse.ArgumentParser:
+    """Return a parser with the flags that all benchmarks share."""
+    made = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--record", action="store_true", help="keep the numbers in benchmarks/results")
+    made.add_argument("--data", type=Path, help="folder with data that is not part of the project")
+    return made
+
+
+def commit() -> str:
+    """Return the commit that was measured, marked where the tree differs from it."""
+    root = Path(__file__).parent
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or "unknown"
+
+
+def finish(name: str, numbers: dict[str, Any], record: bool) -> None:
+    """Print the document; with `record` write ``results/NAME-DATE.json`` as well."""
+    document = {
+        "benchmark": name,
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": commit(),
+        **numbers,
+        "machine": describe(),
+    }
+    if record:
+        write_json(RESULTS / f"{name}-{document['date']}.json", document)
+    print(json.dumps(document))

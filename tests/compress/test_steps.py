@@ -1,0 +1,123 @@
+"""What every model step promises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from pydantic import ValidationError
+
+from lighten.compress import steps as registered
+from lighten.compress.steps import Distil, Finetune, Frozen, Intermediate, Layers, Linear, Quantise, Vocabulary
+from lighten.errors import InputError
+from lighten.export.checkpoint import graph_of
+from lighten.models.checkpoint import read_config
+from lighten.pipeline import step_from_spec, step_to_dict, steps_of
+from lighten.pipeline.files import checksum
+from tests.helpers.checkpoints import token_batch
+
+STEPS = [
+    Finetune(epochs=1, precision="fp32"),
+    Distil(epochs=1, precision="fp32"),
+    Layers(count=1),
+    Layers(count=1, map="first"),
+    Intermediate(width=40),
+    Vocabulary(),
+    Vocabulary(size=75),
+    Quantise(),
+    Quantise(bits=8),
+    Linear(),
+    Linear(ngrams=1, min_count=1),
+    Frozen(),
+]
+every = pytest.mark.parametrize("step", STEPS, ids=lambda s: f"{s.name}-{STEPS.index(s)}")
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {f.name: checksum(f) for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+def apply(step, source: Path, target: Path, make_context, teacher: Path, **options):
+    target.mkdir()
+    return step.apply(source, target, make_context(teacher=teacher, checkpoints=target.parent / "state", **options))
+
+
+def test_all_are_registered():
+    assert set(steps_of("model")) == {step.name for step in STEPS} == {
+        getattr(registered, name).name for name in registered.__all__
+    }
+
+
+@every
+def test_a_step_is_frozen_and_knows_its_fields(step):
+    field = next(iter(type(step).model_fields))
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(step, field, getattr(step, field))
+    with pytest.raises(ValidationError, match="[Ee]xtra"):
+        type(step)(**{**step.model_dump(), "unheard_of": 1})
+    misspelt = field[:-1] + "x"
+    with pytest.raises(InputError, match=f"steps.0., step .*{misspelt!r} is no field; known are .*did you mean {field!r}"):
+        step_from_spec("model", {step.name: {misspelt: 1}}, "steps[0]")
+
+
+@every
+def test_a_step_survives_its_record(step):
+    record = json.loads(json.dumps(step_to_dict(step)))
+    assert record["name"] == step.name and record["version"] == step.version
+    assert step_from_spec("model", record, "here") == step
+    fields = {key: value for key, value in record.items() if key not in ("name", "version")}
+    assert step_from_spec("model", {step.name: fields}, "here") == step
+
+
+@every
+def test_a_step_documents_its_fields(step):
+    assert type(step).__doc__ and type(step).apply.__doc__
+
+
+@every
+def test_the_result_can_be_drawn_and_follows_the_seed(step, bert, tmp_path, make_context, teacher):
+    before = contents(bert)
+    first = apply(step, bert, tmp_path / "1", make_context, teacher)
+    again = apply(step, bert, tmp_path / "2", make_context, teacher)
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    assert contents(bert) == before
+    timing = ("seconds", "tokens_per_second", "history")
+    assert {k: v for k, v in first.items() if k not in timing} == {k: v for k, v in again.items() if k not in timing}
+    json.dumps(first, allow_nan=False)
+    graph = graph_of(tmp_path / "1")
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    ids, mask = token_batch(60, 3, 8, 0)
+    feeds = {"input_ids": ids, "attention_mask": mask}
+    (logits,) = session.run(["logits"], {i.name: feeds[i.name] for i in session.get_inputs()})
+    assert logits.shape == (3, 2) and np.isfinite(logits).all()
+    assert (tmp_path / "1/tokenizer.json").is_file() and read_config(tmp_path / "1")["model_type"] == "bert"
+
+
+@pytest.mark.parametrize("step", [Finetune(epochs=0.5), Layers(count=1), Intermediate(width=40), Vocabulary(), Frozen()])
+def test_steps_on_weights_refuse_a_linear_model(step, bert, tmp_path, make_context, teacher):
+    apply(Linear(), bert, tmp_path / "linear", make_context, teacher)
+    with pytest.raises(InputError, match=r"no model\.safetensors; the folder holds config\.json, linear\.safetensors"):
+        apply(step, tmp_path / "linear", tmp_path / "next", make_context, teacher)
+
+
+@pytest.mark.parametrize("step", [Layers(count=1), Intermediate(width=40), Vocabulary(), Finetune(epochs=0.5)])
+def test_a_wish_for_int8_is_not_forgotten(step, bert, tmp_path, make_context, teacher):
+    apply(Quantise(bits=8), bert, tmp_path / "int8", make_context, teacher)
+    apply(step, tmp_path / "int8", tmp_path / "next", make_context, teacher)
+    assert "QAttention" in {node.op_type for node in graph_of(tmp_path / "next").graph.node}
+
+
+@pytest.mark.parametrize("step", [Layers(count=1), Intermediate(width=40), Vocabulary(), Quantise()])
+def test_a_frozen_head_is_not_forgotten(step, bert, tmp_path, make_context, teacher):
+    apply(Frozen(), bert, tmp_path / "frozen", make_context, teacher)
+    apply(step, tmp_path / "frozen", tmp_path / "next", make_context, teacher)
+    assert "ReduceSum" in {node.op_type for node in graph_of(tmp_path / "next").graph.node}
+
+
+def test_fine_tuning_replaces_a_frozen_head(bert, tmp_path, make_context, teacher):
+    apply(Frozen(), bert, tmp_path / "frozen", make_context, teacher)
+    apply(Finetune(epochs=0.5), tmp_path / "frozen", tmp_path / "next", make_context, teacher)
+    assert not (tmp_path / "next/frozen.safetensors").exists()

@@ -1,0 +1,161 @@
+"""Checkpoints of trainings in flight: whole or ignored."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from lighten.train.checkpoint import Checkpoints, State
+
+
+def make(seed: int = 0):
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.LayerNorm(3), torch.nn.Linear(3, 2))
+    decayed, plain = [p for p in model.parameters() if p.dim() > 1], [p for p in model.parameters() if p.dim() == 1]
+    groups = [{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
+    return model, torch.optim.AdamW(groups, lr=1e-2, fused=True)
+
+
+def step(model, optimizer, seed: int) -> None:
+    torch.manual_seed(seed)
+    model(torch.randn(5, 4)).square().sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def weights(model) -> list[torch.Tensor]:
+    return [value.clone() for value in model.state_dict().values()]
+
+
+def equal(first, second) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+STATE = State(
+    step=7,
+    epoch=1,
+    position=3,
+    elapsed=12.5,
+    validation_seconds=0.5,
+    precision="bf16",
+    best=81.25,
+    best_step=4,
+    stale=2,
+    history=[{"step": 4, "validation": 81.25, "loss": None}],
+)
+
+
+def saved(folder: Path):
+    """Save a checkpoint after three steps; returns model and optimiser."""
+    model, optimizer = make()
+    for seed in range(3):
+        step(model, optimizer, seed)
+    best = {name: value + 1 for name, value in model.state_dict().items()}
+    Checkpoints(folder).save(STATE, model, optimizer, best)
+    return model, optimizer
+
+
+def test_everything_comes_back(tmp_path):
+    model, optimizer = saved(tmp_path)
+    other, other_optimizer = make(seed=9)
+    state, best = Checkpoints(tmp_path).load(other, other_optimizer)
+    assert state == STATE
+    assert equal(weights(other), weights(model))
+    assert best.keys() == model.state_dict().keys()
+    assert all(torch.equal(best[name], value + 1) for name, value in model.state_dict().items())
+    # The optimiser's moments and step count too: what follows is the same to the last bit.
+    for seed in (3, 4):
+        step(model, optimizer, seed)
+        step(other, other_optimizer, seed)
+    assert equal(weights(other), weights(model))
+
+
+def test_before_any_validation_there_is_no_best(tmp_path):
+    model, optimizer = make()
+    Checkpoints(tmp_path).save(State(step=1), model, optimizer, None)
+    content = json.loads((tmp_path / "last/state.json").read_text())  # strict JSON: no -Infinity
+    assert content["best"] is None
+    state, best = Checkpoints(tmp_path).load(*make())
+    assert state == State(step=1) and best is None
+
+
+def test_the_newest_one_replaces_the_last(tmp_path):
+    model, optimizer = saved(tmp_path)
+    Checkpoints(tmp_path).save(State(step=8), model, optimizer, None)
+    state, best = Checkpoints(tmp_path).load(*make())
+    assert state.step == 8 and best is None
+    assert [f.name for f in tmp_path.iterdir()] == ["last"]
+
+
+def test_nothing_is_pickled(tmp_path):
+    saved(tmp_path)
+    assert sorted(f.name for f in (tmp_path / "last").iterdir()) == ["state.json", "state.safetensors"]
+
+
+def test_without_a_folder_nothing_is_kept():
+    checkpoints = Checkpoints(None, seconds=0)
+    model, optimizer = make()
+    checkpoints.save(STATE, model, optimizer, None)
+    assert not checkpoints.due() and checkpoints.load(model, optimizer) is None
+
+
+def test_no_checkpoint_yet(tmp_path):
+    assert Checkpoints(tmp_path / "none").load(*make()) is None
+    assert Checkpoints(tmp_path).load(*make()) is None
+
+
+@pytest.mark.parametrize("damage", ["no state", "no tensors", "half state", "half tensors", "empty", "strange state"])
+def test_a_torn_checkpoint_is_ignored_and_harms_nothing(tmp_path, damage):
+    saved(tmp_path)
+    state, tensors = tmp_path / "last/state.json", tmp_path / "last/state.safetensors"
+    if damage == "no state":
+        state.unlink()
+    elif damage == "no tensors":
+        tensors.unlink()
+    elif damage == "half state":
+        state.write_text(state.read_text()[:40])
+    elif damage == "half tensors":
+        tensors.write_bytes(tensors.read_bytes()[:-9])
+    elif damage == "empty":
+        state.write_text("{}")
+    else:
+        state.write_text(json.dumps({**json.loads(state.read_text()), "unheard_of": 1}))
+    model, optimizer = make(seed=3)
+    before = weights(model)
+    assert Checkpoints(tmp_path).load(model, optimizer) is None
+    assert equal(weights(model), before) and not optimizer.state
+
+
+def test_a_kill_while_replacing_loses_nothing(tmp_path):
+    """The old folder was moved away, the new one not yet in: and a half-written one lies about."""
+    model, _ = saved(tmp_path)
+    (tmp_path / "last").rename(tmp_path / ".last.old")
+    shutil.copytree(tmp_path / ".last.old", tmp_path / ".last.x1y2")
+    (tmp_path / ".last.x1y2/state.safetensors").write_bytes(b"half")
+    other, optimizer = make(seed=9)
+    state, _ = Checkpoints(tmp_path).load(other, optimizer)
+    assert state == STATE and equal(weights(other), weights(model))
+    assert [f.name for f in tmp_path.iterdir()] == [".last.old"]
+    Checkpoints(tmp_path).save(State(step=9), other, optimizer, None)
+    state, _ = Checkpoints(tmp_path).load(*make())
+    assert state.step == 9 and [f.name for f in tmp_path.iterdir()] == ["last"]
+
+
+def test_saving_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
+    """A save of two seconds is due again after a hundred."""
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    checkpoints = Checkpoints(tmp_path, seconds=30)
+    assert not checkpoints.due()
+    now[0] += 30
+    assert checkpoints.due()
+    monkeypatch.setattr("lighten.train.checkpoint.write_json", lambda *a: now.__setitem__(0, now[0] + 2))
+    checkpoints.save(STATE, *make(), None)
+    now[0] += 99
+    assert not checkpoints.due()
+    now[0] += 1
+    assert checkpoints.due()

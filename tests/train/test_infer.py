@@ -1,0 +1,88 @@
+"""Bulk forward passes against one text at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lighten.models.load import load_classifier
+from lighten.progress import Progress
+from lighten.train.infer import infer
+from lighten.train.precision import Precision
+from tests.helpers.checkpoints import KINDS
+
+FP32 = Precision("fp32", "asked for")
+
+
+def some_ids(count: int, padding: int):
+    rng = np.random.default_rng(0)
+    return [rng.integers(padding + 1, 90, rng.integers(2, 40)).astype(np.int32) for _ in range(count)]
+
+
+def one_by_one(model, encoded):
+    """Return logits [n, classes] and a list of states [tokens, hidden]."""
+    logits, states = [], []
+    with torch.no_grad():
+        for ids in encoded:
+            tokens = torch.from_numpy(ids.astype(np.int64))[None]
+            result = model(tokens, torch.ones_like(tokens), output_hidden_states=True)
+            logits.append(result.logits[0])
+            states.append(result.hidden_states[-1][0])
+    return torch.stack(logits), states
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("budget", [1, 64, 100_000])
+def test_equals_one_by_one_in_the_given_order(checkpoints, kind, budget):
+    model = load_classifier(checkpoints[kind], ["a", "b"], 0, dropout=0.5).train()
+    padding = int(model.config.pad_token_id)
+    encoded = some_ids(37, padding)
+    found = infer(model, encoded, padding, FP32, states=True, pooled=True, budget=budget)
+    logits, states = one_by_one(model, encoded)
+    assert torch.allclose(found.logits, logits, atol=1e-5)
+    assert found.starts.tolist() == [0, *np.cumsum([len(ids) for ids in encoded]).tolist()]
+    assert found.states.dtype is torch.float16 and found.pooled.dtype is torch.float32
+    for text, wanted in enumerate(states):
+        part = found.states[found.starts[text] : found.starts[text + 1]]
+        assert torch.allclose(part.float(), wanted, atol=5e-3)
+        assert torch.allclose(found.pooled[text], wanted.mean(0), atol=1e-5)
+
+
+def test_what_is_not_asked_for_is_not_kept(bert):
+    model = load_classifier(bert, ["a", "b"], 0)
+    encoded = some_ids(5, 0)
+    bare, pooled = infer(model, encoded, 0, FP32), infer(model, encoded, 0, FP32, pooled=True)
+    assert bare.states is None and bare.pooled is None
+    assert pooled.states is None and pooled.pooled.shape == (5, 32)
+    assert torch.equal(bare.logits, pooled.logits)
+
+
+def test_bf16_is_close_and_comes_back_as_float32(bert):
+    model = load_classifier(bert, ["a", "b"], 0)
+    encoded = some_ids(20, 0)
+    exact = infer(model, encoded, 0, FP32, pooled=True)
+    rough = infer(model, encoded, 0, Precision("bf16", "asked for"), pooled=True)
+    assert rough.logits.dtype is torch.float32 and rough.pooled.dtype is torch.float32
+    assert 0 < (rough.logits - exact.logits).abs().max() < 0.2 * exact.logits.std()
+
+
+def test_no_texts(bert):
+    found = infer(load_classifier(bert, ["a", "b", "c"], 0), [], 0, FP32, states=True, pooled=True)
+    assert found.logits.shape == (0, 3) and found.starts.tolist() == [0]
+
+
+def test_progress_and_clock_are_told(bert):
+    model, encoded = load_classifier(bert, ["a", "b"], 0), some_ids(30, 0)
+    seen, ticks = [], []
+
+    class Watch(Progress):
+        def show(self, stage):
+            seen.append((stage.done, stage.total))
+
+    with Watch().stage("x") as stage:
+        infer(model, encoded, 0, FP32, budget=100, stage=stage, tick=lambda: ticks.append(1))
+    total = sum(len(ids) for ids in encoded)
+    assert seen[-1] == (total, total) and len(seen) == len(ticks) > 5
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert not any(p.requires_grad and p.grad is not None for p in model.parameters())
