@@ -6,17 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.helpers.checkpoints import bert, checkpoints, one_thread, sentences
 
 from lighten.compress.step import Context
 from lighten.compress.teacher import cache_teacher
 from lighten.pipeline.examples import Examples
-from tests.helpers.checkpoints import bert, checkpoints, one_thread, sentences
 
 __all__ = ["bert", "checkpoints", "one_thread"]
 
 
-def examples(count: int, seed: int, classes: int = 2) -> Examples:
-    texts, labels = sentences(count, seed)
+def examples(count: int, seed: int, classes: int = 2, longest: int = 12) -> Examples:
+    texts, labels = sentences(count, seed, longest)
     if classes == 3:  # a third class without any word that tells
         texts, labels = [*texts, *["the film was a film of it"] * (count // 4)], [*labels, *[2] * (count // 4)]
     return Examples(texts, labels, list(range(2, len(texts) + 2)))
@@ -26,9 +26,12 @@ def examples(count: int, seed: int, classes: int = 2) -> Examples:
 def make_context() -> Callable[..., Context]:
     """The function that makes a context: ``make_context(train=64, validation=32, classes=2, seed=0, ...)``."""
 
-    def make(train: int = 64, validation: int = 32, classes: int = 2, seed: int = 0, **others) -> Context:
+    def make(
+        train: int = 64, validation: int = 32, classes: int = 2, seed: int = 0, longest: int = 12, **others
+    ) -> Context:
         labels = ["bad", "good", "neutral"][:classes]
-        return Context(labels, examples(train, 1, classes), examples(validation, 2, classes), 40, seed, **others)
+        parts = [examples(count, part, classes, longest) for part, count in ((1, train), (2, validation))]
+        return Context(labels, *parts, 40, seed, **others)
 
     return make
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_it_is_scikit_learns_model(bert, tmp_path, make_context):
 
     def grams(text):
         tokens = tokenizer.encode(text).tokens
-        pairs = [f"{a} {b}" for a, b in zip(tokens, tokens[1:], strict=False) if not special & {a, b}]
+        pairs = [f"{a} {b}" for a, b in pairwise(tokens) if not special & {a, b}]
         return [t for t in tokens if t not in special] + pairs
 
     vectorizer = TfidfVectorizer(analyzer=grams, min_df=2, sublinear_tf=True)

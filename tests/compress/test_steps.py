@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from pydantic import ValidationError
+from tests.helpers.checkpoints import token_batch
 
 from lighten.compress import steps as registered
 from lighten.compress.steps import Distil, Finetune, Frozen, Intermediate, Layers, Linear, Quantise, Vocabulary
@@ -17,7 +18,6 @@ from lighten.export.checkpoint import graph_of
 from lighten.models.checkpoint import read_config
 from lighten.pipeline import step_from_spec, step_to_dict, steps_of
 from lighten.pipeline.files import checksum
-from tests.helpers.checkpoints import token_batch
 
 STEPS = [
     Finetune(epochs=1, precision="fp32"),
@@ -46,9 +46,11 @@ def apply(step, source: Path, target: Path, make_context, teacher: Path, **optio
 
 
 def test_all_are_registered():
-    assert set(steps_of("model")) == {step.name for step in STEPS} == {
-        getattr(registered, name).name for name in registered.__all__
-    }
+    assert (
+        set(steps_of("model"))
+        == {step.name for step in STEPS}
+        == {getattr(registered, name).name for name in registered.__all__}
+    )
 
 
 @every
@@ -56,10 +58,12 @@ def test_a_step_is_frozen_and_knows_its_fields(step):
     field = next(iter(type(step).model_fields))
     with pytest.raises(ValidationError, match="frozen"):
         setattr(step, field, getattr(step, field))
-    with pytest.raises(ValidationError, match="[Ee]xtra"):
+    with pytest.raises(ValidationError, match=r"[Ee]xtra"):
         type(step)(**{**step.model_dump(), "unheard_of": 1})
     misspelt = field[:-1] + "x"
-    with pytest.raises(InputError, match=f"steps.0., step .*{misspelt!r} is no field; known are .*did you mean {field!r}"):
+    with pytest.raises(
+        InputError, match=f"steps.0., step .*{misspelt!r} is no field; known are .*did you mean {field!r}"
+    ):
         step_from_spec("model", {step.name: {misspelt: 1}}, "steps[0]")
 
 
@@ -96,7 +100,9 @@ def test_the_result_can_be_drawn_and_follows_the_seed(step, bert, tmp_path, make
     assert (tmp_path / "1/tokenizer.json").is_file() and read_config(tmp_path / "1")["model_type"] == "bert"
 
 
-@pytest.mark.parametrize("step", [Finetune(epochs=0.5), Layers(count=1), Intermediate(width=40), Vocabulary(), Frozen()])
+@pytest.mark.parametrize(
+    "step", [Finetune(epochs=0.5), Layers(count=1), Intermediate(width=40), Vocabulary(), Frozen()]
+)
 def test_steps_on_weights_refuse_a_linear_model(step, bert, tmp_path, make_context, teacher):
     apply(Linear(), bert, tmp_path / "linear", make_context, teacher)
     with pytest.raises(InputError, match=r"no model\.safetensors; the folder holds config\.json, linear\.safetensors"):
@@ -121,3 +127,19 @@ def test_fine_tuning_replaces_a_frozen_head(bert, tmp_path, make_context, teache
     apply(Frozen(), bert, tmp_path / "frozen", make_context, teacher)
     apply(Finetune(epochs=0.5), tmp_path / "frozen", tmp_path / "next", make_context, teacher)
     assert not (tmp_path / "next/frozen.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"layers": {"count": 0}}, "count: .* greater than or equal to 1"),
+        ({"layers": {"count": 2, "map": "middle"}}, "map: .*'first', 'last' or 'spread'"),
+        ({"intermediate": {"width": 4}}, "width: .* greater than or equal to 8"),
+        ({"quantise": {"bits": 4}}, "bits: .* greater than or equal to 7"),
+        ({"quantise": {"format": "int4"}}, "format: .*'int8'"),
+        ("quantize", "'quantize' is no step; .*did you mean 'quantise'"),
+    ],
+)
+def test_values_out_of_range(spec, said):
+    with pytest.raises(InputError, match=said):
+        step_from_spec("model", spec, "steps[0]")

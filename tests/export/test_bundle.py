@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.helpers.checkpoints import KINDS, sentences
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from lighten.errors import InputError
@@ -18,7 +19,6 @@ from lighten.measure.size import size_mb
 from lighten.models.checkpoint import read_config
 from lighten.pipeline.files import checksum, read_json, write_json
 from lighten.runtime import load
-from tests.helpers.checkpoints import KINDS, sentences
 
 SERVING = Serving(("rotten", "fresh"), 24, 1)
 PLAN = [{"name": "finetune", "version": 1}]

@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from safetensors.numpy import save_file
+from tests.helpers.checkpoints import token_batch
 from transformers import AutoModel
 
 from lighten.errors import InputError
@@ -15,7 +16,6 @@ from lighten.export.checkpoint import graph_of, precision_of
 from lighten.export.graph import Precision
 from lighten.models.checkpoint import read_state
 from lighten.pipeline.files import write_json
-from tests.helpers.checkpoints import token_batch
 
 
 def run(graph, ids, mask):

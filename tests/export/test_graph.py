@@ -11,13 +11,13 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from tests.helpers.checkpoints import KINDS, POSITIONS, make_config, make_model, token_batch, vocabulary
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from lighten.errors import InputError
 from lighten.export.graph import Precision, encoder_graph
 from lighten.models.checkpoint import read_config, read_state
 from lighten.models.encoder import Encoder, encoder_from_state
-from tests.helpers.checkpoints import KINDS, POSITIONS, make_config, make_model, token_batch, vocabulary
 
 SIZES = [(1, 1), (1, 2), (2, 17), (17, 2), (3, POSITIONS), (17, 17)]
 

@@ -82,7 +82,9 @@ def test_no_pair_survived():
     ngrams = np.array([[3, -1], [4, -1]], np.int64)
     weight = np.array([[1, 0], [0, 1]], np.float32)
     graph = linear_graph(ngrams, np.ones(2, np.float32), weight, np.zeros(2, np.float32))
-    np.testing.assert_allclose(logits(graph, [[3, 3], [4, 9], [3, 4]]), [[1, 0], [0, 1], [0.5**0.5, 0.5**0.5]], atol=1e-6)
+    np.testing.assert_allclose(
+        logits(graph, [[3, 3], [4, 9], [3, 4]]), [[1, 0], [0, 1], [0.5**0.5, 0.5**0.5]], atol=1e-6
+    )
 
 
 def test_pairs_alone_and_mixed_order():

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from tests.helpers.checkpoints import KINDS
 
 from lighten.export.bundle import Serving
 from lighten.export.graph import Precision, encoder_graph
@@ -16,7 +17,6 @@ from lighten.models.encoder import encoder_from_state
 from lighten.models.layout import Shape, shape_of
 from lighten.runtime import load
 from lighten.search.costs import weight_bytes
-from tests.helpers.checkpoints import KINDS
 
 SERVING = Serving(("bad", "good"), 32, 1)
 

@@ -1,4 +1,4 @@
-"""Tiny real checkpoints: a WordPiece tokenizer and random encoders of every supported type, as transformers folders."""
+"""Tiny real checkpoints: a WordPiece tokenizer and random encoders of every type, as transformers folders."""
 
 from __future__ import annotations
 
@@ -94,7 +94,13 @@ def make_model(config: Any, seed: int = 0) -> Any:
 
 
 def write_model(
-    folder: Path, kind: str = "bert", *, padding: int | None = None, processor: str = "template", seed: int = 0, **wanted: Any
+    folder: Path,
+    kind: str = "bert",
+    *,
+    padding: int | None = None,
+    processor: str = "template",
+    seed: int = 0,
+    **wanted: Any,
 ) -> Path:
     """Write a whole checkpoint folder; `wanted` goes to `make_config`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,6 +130,20 @@ def token_batch(vocabulary: int, rows: int, tokens: int, padding: int, seed: int
     lengths = np.concatenate([[tokens], rng.integers(1, tokens + 1, rows - 1)])
     mask = (np.arange(tokens) < lengths[:, None]).astype(np.int64)
     return np.where(mask == 1, ids, padding), mask
+
+
+def check_loads(folder: Path) -> None:
+    """Plain transformers finds every tensor, and a tokenizer."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    _, info = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
+    assert not info["missing_keys"] and not info["mismatched_keys"]
+    AutoTokenizer.from_pretrained(folder)
+
+
+def same_state(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    """Whether two checkpoints hold the same tensors."""
+    return first.keys() == second.keys() and all(np.array_equal(first[n], second[n]) for n in first)
 
 
 @cache

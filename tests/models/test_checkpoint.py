@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.helpers.checkpoints import KINDS
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from lighten.errors import InputError
@@ -22,7 +23,6 @@ from lighten.models.checkpoint import (
     weight_files,
     write_checkpoint,
 )
-from tests.helpers.checkpoints import KINDS
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests.helpers.checkpoints import KINDS, write_model
 
 from lighten.models.embeddings import Narrowing, narrowed
 from lighten.models.load import load_classifier
 from lighten.train.batches import pad
 from lighten.train.loop import Settings, forward, make_optimizer
-from tests.helpers.checkpoints import KINDS, write_model
 
 TEXTS = [np.array(ids, np.int32) for ids in ([20, 31, 12, 40], [20, 50], [61, 12, 20])]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.helpers.checkpoints import KINDS, make_config, make_model
 from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForTokenClassification
 
 from lighten.models.checkpoint import read_config, read_state
 from lighten.models.encoder import encoder_from_state, random_encoder
 from lighten.models.layout import shape_of
-from tests.helpers.checkpoints import KINDS, make_config, make_model
 
 
 def outline(value: Any) -> Any:

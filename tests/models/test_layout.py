@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tests.helpers.checkpoints import KINDS, POSITIONS, make_config
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from lighten.errors import InputError
 from lighten.models.checkpoint import read_config, read_state
 from lighten.models.layout import LAYOUTS, Shape, config_for, names_of, number_of, shape_of
-from tests.helpers.checkpoints import KINDS, POSITIONS, make_config
 
 
 @pytest.mark.parametrize("kind", sorted(LAYOUTS))

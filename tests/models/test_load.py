@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.helpers.checkpoints import KINDS
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from lighten.errors import InputError
 from lighten.models.load import load_classifier, save_classifier
 from lighten.pipeline.files import read_json, write_json
-from tests.helpers.checkpoints import KINDS
 
 
 @pytest.fixture(params=KINDS)

@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.helpers.checkpoints import KINDS, make_config, make_model, same_state, token_batch, vocabulary, write_model
 from transformers import AutoModelForSequenceClassification
 
 from lighten.models.checkpoint import read_config, read_state, write_checkpoint
 from lighten.models.layout import names_of
 from lighten.models.slicing import keep_layers, keep_neurons, keep_pieces, layer_map, neuron_importance
-from tests.helpers.checkpoints import KINDS, make_config, make_model, token_batch, vocabulary, write_model
 
 
 def read(folder: Path):
@@ -35,13 +35,7 @@ def logits(model, ids, mask):
         return model(torch.from_numpy(ids), torch.from_numpy(mask)).logits.numpy()
 
 
-def same(first, second) -> bool:
-    return first.keys() == second.keys() and all(np.array_equal(first[n], second[n]) for n in first)
-
-
-@pytest.mark.parametrize(
-    ("kind", "kept"), [("spread", [1, 3, 5]), ("first", [0, 1, 2]), ("last", [3, 4, 5])]
-)
+@pytest.mark.parametrize(("kind", "kept"), [("spread", [1, 3, 5]), ("first", [0, 1, 2]), ("last", [3, 4, 5])])
 def test_three_of_six(kind, kept):
     assert layer_map(6, 3, kind) == kept
 
@@ -83,7 +77,7 @@ def test_layers_may_change_places(bert):
     name = "bert.encoder.layer.{}.output.dense.weight"
     np.testing.assert_array_equal(turned[name.format(0)], state[name.format(1)])
     _, back = keep_layers(config, turned, [1, 0])
-    assert same(back, state)
+    assert same_state(back, state)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -94,7 +88,7 @@ def test_keeping_everything_is_the_identity(checkpoints, kind):
         keep_neurons(config, state, 64),
         keep_pieces(config, state, list(range(config["vocab_size"]))),
     ):
-        assert changed == config and same(kept, state)
+        assert changed == config and same_state(kept, state)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -119,7 +113,9 @@ def test_neurons_that_do_nothing_go_first(tmp_path, checkpoints, kind):
     for at, rows in kept:
         np.testing.assert_array_equal(smaller[at + names.up + ".weight"], state[at + names.up + ".weight"][rows])
         np.testing.assert_array_equal(smaller[at + names.up + ".bias"], state[at + names.up + ".bias"][rows])
-        np.testing.assert_array_equal(smaller[at + names.down + ".weight"], state[at + names.down + ".weight"][:, rows])
+        np.testing.assert_array_equal(
+            smaller[at + names.down + ".weight"], state[at + names.down + ".weight"][:, rows]
+        )
 
 
 def test_a_neuron_that_only_adds_a_constant_is_not_idle(bert):
@@ -150,7 +146,7 @@ def test_nothing_that_was_given_is_changed(bert):
     keep_layers(config, state, [1])
     keep_neurons(config, state, 8)
     keep_pieces(config, state, [0, 5, 7])
-    assert config == read_config(bert) and same(state, before)
+    assert config == read_config(bert) and same_state(state, before)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -165,9 +161,7 @@ def test_kept_pieces_give_the_same_answers(tmp_path, kind, padding):
     ids, mask = token_batch(len(kept), 6, 14, 0)
     model = load(tmp_path / "m", (changed, smaller), source)
     teacher = AutoModelForSequenceClassification.from_pretrained(source).eval()
-    np.testing.assert_allclose(
-        logits(model, ids, mask), logits(teacher, np.array(kept)[ids], mask), atol=1e-5
-    )
+    np.testing.assert_allclose(logits(model, ids, mask), logits(teacher, np.array(kept)[ids], mask), atol=1e-5)
 
 
 def test_padding_may_move_back(tmp_path):

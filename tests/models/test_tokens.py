@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.helpers.checkpoints import sentences
 from transformers import AutoTokenizer
 
 from lighten.errors import InputError
 from lighten.models.tokens import encode, fitting_length, lengths, read_tokenizer
-from tests.helpers.checkpoints import sentences
 
 TEXTS = [*sentences(10, seed=2)[0], "", "Boring filmings!", "good " * 50]
 

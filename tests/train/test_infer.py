@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests.helpers.checkpoints import KINDS
 
 from lighten.models.load import load_classifier
 from lighten.progress import Progress
 from lighten.train.infer import infer
 from lighten.train.precision import Precision
-from tests.helpers.checkpoints import KINDS
 
 FP32 = Precision("fp32", "asked for")
 

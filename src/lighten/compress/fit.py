@@ -13,7 +13,7 @@ from lighten.compress.copy import carry_notes
 from lighten.compress.step import Context
 from lighten.models.checkpoint import read_config
 from lighten.models.embeddings import Narrowing, narrowed
-from lighten.models.layout import names_of
+from lighten.models.layout import number_of
 from lighten.models.load import load_classifier, save_classifier
 from lighten.models.tokens import Ids
 from lighten.train.batches import TokenBudgetSampler
@@ -39,8 +39,7 @@ def padding_id(model: Any) -> int:
 
 def width_of(checkpoint: Path) -> int:
     """Return the hidden width of the model in a folder."""
-    config = read_config(checkpoint)
-    return int(config[names_of(config).key_of("hidden_size")])
+    return number_of(read_config(checkpoint), "hidden_size")
 
 
 def peak_rate(given: float | None, base: float, hidden: int) -> float:

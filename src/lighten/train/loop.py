@@ -39,7 +39,8 @@ class Settings:
         weight_decay: on matrices only.
         clip: largest gradient norm.
         validations_per_epoch: how often to look at the validation split.
-        patience: validations without a new best before stopping.
+        patience: validations without a new best before stopping, in the second half of the budget: a new head
+            may stand at chance for some validations before it takes off.
         restore_margin: points by which an earlier state must beat the last one to be restored: on a small
             validation split a small lead is luck, and choosing it would flatter the model.
         precision: ``auto``, ``fp32`` or ``bf16``.
@@ -187,7 +188,7 @@ class Training:
                 self._record(loss, stage)
             if self._look(every):
                 self._validate(stage)
-                if state.stale >= self.settings.patience:
+                if state.stale >= self.settings.patience and self._share() >= 0.5:
                     return "early"
             if self.checkpoints.due():
                 state.elapsed = self._elapsed()
