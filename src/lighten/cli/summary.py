@@ -20,8 +20,7 @@ _ROWS = (
 
 def summary(result: Result) -> str:
     """Return the lines to print, without colour: they are a result and may be piped."""
-    word = "FITS" if result.fits else f"INFEASIBLE ({result.binding_limit} binds)"
-    parts = [f"{word}: {result['sentence']}"]
+    parts = [result["sentence"]]
     rows = [
         [row["title"], row["rule"], row["value"], "met" if row["met"] else "NOT MET"]
         for row in budget_rows(result.to_dict())

@@ -14,7 +14,7 @@ from lighten.compress.step import Context
 from lighten.models.checkpoint import read_config
 from lighten.models.embeddings import Narrowing, narrowed
 from lighten.models.layout import number_of
-from lighten.models.load import load_classifier, save_classifier
+from lighten.models.load import load_classifier, save_classifier, suit_attention
 from lighten.models.tokens import Ids
 from lighten.train.batches import TokenBudgetSampler
 from lighten.train.infer import infer
@@ -78,6 +78,7 @@ def fit(
         The training's report.
     """
     model = load_classifier(source, context.labels, context.seed, dropout)
+    suit_attention(model, max(len(ids) for ids in encoded))
     pad_id = padding_id(model)
     validation = context.encode(source, context.validation.texts)
     # All ids up to padding's are kept, so that it keeps its number: RoBERTa counts positions from it.

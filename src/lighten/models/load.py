@@ -67,6 +67,19 @@ def load_classifier(folder: Path, labels: Sequence[str], seed: int, dropout: flo
     return model
 
 
+SHORT = 256
+"""Tokens up to which plain attention trains faster on a CPU than the fused kernel (benchmarks/probe_training.py)."""
+
+
+def suit_attention(model: Any, longest: int) -> None:
+    """Choose the attention implementation for training on texts of up to `longest` tokens.
+
+    The backward pass of the fused CPU kernel costs several times the plain products on short texts; on long ones
+    the plain scores would not fit in memory.
+    """
+    model.set_attn_implementation("eager" if longest <= SHORT else "sdpa")
+
+
 def _check_encoder(loaded: Mapping[str, Any], names: Names, folder: Path) -> None:
     """Only a head may be new; an encoder of random numbers would train and answer as if it were the model."""
     new = [*loaded["missing_keys"], *(entry[0] for entry in loaded["mismatched_keys"])]

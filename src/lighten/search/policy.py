@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from lighten.models.layout import Shape
 from lighten.search.space import Student, capacity
 
-POINTS_PER_HALVING = 1.1
+POINTS_PER_HALVING = 0.95
 """Prior: points lost each time the encoder is halved, for a student distilled to the end (docs/decisions.md)."""
 SHORTNESS = 0.5
 """Prior: training for e epochs multiplies the loss by 1 + SHORTNESS / e."""
