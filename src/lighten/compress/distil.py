@@ -75,7 +75,10 @@ class Distil(ModelStep):
             epochs=self.epochs,
             seconds=context.seconds,
             learning_rate=peak_rate(self.learning_rate, 6e-4, width),
-            precision=self.precision,
+            precision=context.precision_for(self.precision),
+            # A stop before the learning rate has decayed loses more than the epochs it saves, and soft labels
+            # hardly overfit.
+            patience=10**9,
             seed=context.seed,
         )
         report = fit(

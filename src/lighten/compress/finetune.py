@@ -34,7 +34,7 @@ class Finetune(ModelStep):
             epochs=self.epochs,
             seconds=context.seconds,
             learning_rate=peak_rate(self.learning_rate, 2e-4, width_of(source)),
-            precision=self.precision,
+            precision=context.precision_for(self.precision),
             seed=context.seed,
         )
         encoded = context.encode(source, context.train.texts)

@@ -61,7 +61,7 @@ class Frozen(ModelStep):
     def _features(self, source: Path, parts: Sequence[Sequence[str]], context: Context) -> list[Array]:
         """Mean of the last hidden states [n, hidden] of each part's texts, in float64."""
         model = load_classifier(source, context.labels, context.seed)
-        precision = precisions.choose("auto", model.config.hidden_size)
+        precision = precisions.choose(context.precision_for("auto"), model.config.hidden_size)
         features = []
         for texts in parts:
             encoded = context.encode(source, list(texts))

@@ -12,6 +12,7 @@ from lighten.models.tokens import Ids, encode, read_tokenizer
 from lighten.pipeline import Step
 from lighten.pipeline.examples import Examples
 from lighten.progress import Progress
+from lighten.train.precision import Precision
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Context:
         teacher: folder written by `lighten.compress.teacher`, or None.
         seconds: wall-clock the step may take; None for as long as its own fields say.
         checkpoints: folder for the state of a step in flight.
+        precision: number format of matrix products where a step leaves it to ``auto``; None probes this machine.
         name: what to call the work on screen.
         tick: called often during long work.
     """
@@ -39,9 +41,14 @@ class Context:
     teacher: Path | None = None
     seconds: float | None = None
     checkpoints: Path | None = None
+    precision: Precision | None = None
     name: str = "training"
     progress: Progress = field(default_factory=Progress)
     tick: Callable[[], None] = lambda: None
+
+    def precision_for(self, requested: str) -> Precision | str:
+        """Return what a step's own field asks for, or the build's choice where it says ``auto``."""
+        return self.precision if requested == "auto" and self.precision is not None else requested
 
     def encode(self, folder: Path, texts: list[str]) -> list[Ids]:
         """Tokenise with the tokenizer of a checkpoint."""

@@ -32,7 +32,7 @@ def cache_teacher(model: Path, target: Path, context: Context) -> dict[str, Any]
     encoded = context.encode(model, context.train.texts)
     tokens = sum(len(ids) for ids in encoded)
     states = 2 * tokens * teacher.config.hidden_size <= STATES_LIMIT
-    chosen = precision.choose("auto", teacher.config.hidden_size)
+    chosen = precision.choose(context.precision_for("auto"), teacher.config.hidden_size)
     with context.progress.stage("teacher's answers", total=tokens) as stage:
         result = infer(teacher, encoded, padding_id(teacher), chosen, states=states, stage=stage, tick=context.tick)
     tensors = {"logits": result.logits, "starts": result.starts}

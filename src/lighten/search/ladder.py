@@ -12,6 +12,7 @@ from lighten.pipeline import step_from_spec
 from lighten.pipeline.examples import read_examples
 from lighten.search.candidate import Candidate
 from lighten.search.costs import REFERENCE, measure_costs
+from lighten.search.outline import outline
 from lighten.search.run import Run
 from lighten.search.rung_frozen import climb_frozen
 from lighten.search.rung_linear import fit_linear, linear_suffices, measure_linear
@@ -36,6 +37,7 @@ def climb(run: Run) -> tuple[Standing, Reference, list[Candidate]]:
     plan = given_plan(run)
     rungs: list[str] = list(run.recipe.search.rungs or RUNGS)
     standing = cost_shapes(run, rungs if not plan else [])
+    run.progress.note(outline(standing, rungs if not plan else []))
     linear = fit_linear(run) if "linear" in rungs and not plan else None
     reference = train_reference(standing)
     if linear is not None:

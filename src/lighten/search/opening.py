@@ -22,6 +22,7 @@ from lighten.progress import Progress
 from lighten.recipe import Recipe
 from lighten.search.run import Run
 from lighten.sources import resolve
+from lighten.train.precision import Precision, choose
 
 
 def identify(recipe: Recipe, base: Path | None, progress: Progress) -> tuple[str, str, Path, str]:
@@ -63,6 +64,7 @@ def open_run(
     full = shape_of(config, len(labels))
     tokenizer = read_tokenizer(model)
     longest = int(lengths(tokenizer, train.texts).max())
+    precision = journal.decide("precision of training", scope, lambda: vars(choose("auto", full.hidden)))
     return Run(
         recipe=recipe,
         out=out,
@@ -80,6 +82,7 @@ def open_run(
         validation=validation,
         max_tokens=fitting_length(longest, full.positions),
         full=full,
+        precision=Precision(**precision),
     )
 
 

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from lighten.models.layout import Shape
 from lighten.search.space import Student, capacity
 
-POINTS_PER_HALVING = 0.95
-"""Prior: points lost each time the encoder is halved, for a student distilled to the end (docs/decisions.md)."""
+POINTS_PER_HALVING = 1.3
+"""Prior: points lost each time the depth is halved, for a student distilled to the end (docs/decisions.md)."""
+WIDTH_WEIGHT = 0.35
+"""Prior: halving a layer costs this share of what halving the depth does."""
 SHORTNESS = 0.5
 """Prior: training for e epochs multiplies the loss by 1 + SHORTNESS / e."""
 DISAGREEMENT = 0.1
 """Share of the examples on which a student and the reference typically answer differently."""
-SAFETY = 1.64
+SAFETY = 1.5
 """Standard errors a guess must stay above the floor: validation and test are samples."""
 
 
@@ -45,14 +47,17 @@ def expected_loss(student: Student, full: Shape, trained: Mapping[Student, float
     # One pseudo-observation of the prior keeps a lucky first student from promising too much.
     known = sum(POINTS_PER_HALVING * halvings(s, full) * short for s in finite)
     seen = sum(max(0.0, lost) for lost in finite.values())
-    # A smaller student is not expected to beat a larger one.
-    below = [lost for s, lost in finite.items() if capacity(s, full) >= capacity(student, full)]
+    # A student is not expected to beat one that is as deep and as wide at least.
+    below = [
+        lost for s, lost in finite.items() if s.layers >= student.layers and s.intermediate >= student.intermediate
+    ]
     return max([prior * (seen + 1.0) / (known + 1.0), *below])
 
 
 def halvings(student: Student, full: Shape) -> float:
-    """Return how often the reference's encoder was halved to make the student's."""
-    return -math.log2(capacity(student, full))
+    """Return how often the reference's depth was halved to make the student's, a narrower layer counted in part."""
+    depth = math.log2(full.layers / student.layers)
+    return depth + WIDTH_WEIGHT * (-math.log2(capacity(student, full)) - depth)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from lighten.pipeline import Artifact, Clock, Journal, Workspace, step_to_dict
 from lighten.pipeline.examples import Examples
 from lighten.progress import Progress
 from lighten.recipe import Recipe
+from lighten.train.precision import Precision
 
 TRAINED = ("finetune", "distil")
 """Steps whose length the clock decides."""
@@ -30,7 +31,8 @@ class Run:
             other budgets too.
         model: checkpoint folder of the given model.
         table: artifact with the splits.
-        pieces: size of the trimmed vocabulary by what was wanted (``used`` and the like).
+        full: the reference's shape.
+        precision: number format of training, probed once: an interrupted build goes on in the same one.
     """
 
     recipe: Recipe
@@ -49,6 +51,7 @@ class Run:
     validation: Examples
     max_tokens: int
     full: Shape
+    precision: Precision
     stages: dict[str, float] = field(default_factory=dict)
     trainings: list[dict[str, Any]] = field(default_factory=list)
     estimates: list[dict[str, Any]] = field(default_factory=list)
@@ -123,6 +126,7 @@ class Run:
             seed=self.recipe.seed,
             teacher=teacher.path if teacher is not None else None,
             seconds=seconds,
+            precision=self.precision,
             checkpoints=checkpoints,
             name=name,
             progress=self.progress,

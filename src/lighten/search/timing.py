@@ -59,8 +59,9 @@ def tell(run: Run, stage: str, expected: Forecast, text: str) -> None:
     """Say how the time stands, on screen and for the report."""
     left = max(0.0, run.clock.left)
     run.estimates.append({"at": round(run.clock.spent, 1), "stage": stage, "seconds_left": round(left, 1)})
-    run.progress.note(f"{text}; {_clock(left)} of the budget left, {_clock(expected.proof)} kept for the proof")
+    run.progress.note(f"{text}; {clock(left)} of the budget left, {clock(expected.proof)} kept for the proof")
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return minutes and seconds, such as ``7:05``."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

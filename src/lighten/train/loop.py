@@ -43,7 +43,7 @@ class Settings:
             may stand at chance for some validations before it takes off.
         restore_margin: points by which an earlier state must beat the last one to be restored: on a small
             validation split a small lead is luck, and choosing it would flatter the model.
-        precision: ``auto``, ``fp32`` or ``bf16``.
+        precision: ``auto``, ``fp32`` or ``bf16``, or what `precision.choose` said earlier.
     """
 
     epochs: float = 3.0
@@ -55,7 +55,7 @@ class Settings:
     validations_per_epoch: int = 2
     patience: int = 4
     restore_margin: float = 1.5
-    precision: str = "auto"
+    precision: str | precisions.Precision = "auto"
     seed: int = 0
 
 

@@ -28,15 +28,17 @@ class Precision:
         return nullcontext()
 
 
-def choose(requested: str = "auto", width: int = 384, rows: int = 1024, gain: float = 1.3) -> Precision:
+def choose(requested: str | Precision = "auto", width: int = 384, rows: int = 1024, gain: float = 1.3) -> Precision:
     """Return the precision to train in.
 
     Args:
-        requested: ``"auto"``, ``"fp32"`` or ``"bf16"``.
+        requested: ``"auto"``, ``"fp32"``, ``"bf16"``, or a choice made before, which is returned.
         width: hidden width of the model, for the probe.
         rows: tokens per batch, for the probe.
         gain: how much faster bf16 must be before it is chosen; below it casts eat the gain.
     """
+    if isinstance(requested, Precision):
+        return requested
     if requested != "auto":
         return Precision(requested, "asked for")
     ratio = _speed_ratio(width, rows)
