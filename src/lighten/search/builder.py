@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
+from lighten.measure.machine import describe
 from lighten.pipeline import digest, read_json, write_json
+from lighten.pipeline.artifact import versions
 from lighten.pipeline.files import checksum
 from lighten.progress import Progress
 from lighten.recipe import Recipe
@@ -75,7 +76,7 @@ def finished(out: Path, scope: str) -> dict[str, Any] | None:
 
 
 def _build(run: Run, scope: str, command: str) -> dict[str, Any]:
-    write_json(run.out / "environment.json", {"pid": os.getpid(), "scope": scope})
+    write_json(run.out / "environment.json", {"machine": describe(), "versions": versions()})
     run.journal.write("started", scope=scope, spent=round(run.clock.spent, 1))
     _write_recipe(run)
     standing, reference, candidates = climb(run)
