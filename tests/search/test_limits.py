@@ -55,3 +55,10 @@ def test_the_limit_missed_by_most_binds() -> None:
     assert binding(limits) == "size_mb"
     assert total_excess(limits) > 9
     assert binding(all_limits(Budget(size_mb=11), METRICS)) is None
+
+
+def test_what_was_not_measured_is_infinitely_far_but_does_not_bind_beside_what_was() -> None:
+    limits = all_limits(Budget(latency_ms=1, size_mb=9), {"size_mb": 10.0})
+    assert total_excess(limits) == float("inf")
+    assert binding(limits) == "size_mb"
+    assert binding(all_limits(Budget(latency_ms=1, size_mb=11), {"size_mb": 10.0})) == "latency_ms"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,7 @@ def value_of(metrics: dict[str, Any], name: str) -> float | None:
 def check(name: str, limit: float, value: float | None) -> Limit:
     """Compare one value with its limit; more is better for throughput and quality, less for all else."""
     if value is None:
-        return Limit(name, limit, None, False, 1.0)
+        return Limit(name, limit, None, False, math.inf)  # unknown is not near
     if name == "throughput_per_s":
         return Limit(name, limit, value, value >= limit, max(0.0, limit / max(value, 1e-9) - 1))
     if name == "quality":
@@ -81,6 +82,9 @@ def total_excess(limits: list[Limit]) -> float:
 
 
 def binding(limits: list[Limit]) -> str | None:
-    """Return the name of the limit that is missed by most, or None when all hold."""
+    """Return the name of the limit that is missed by most, or None when all hold.
+
+    What was not measured binds only if nothing that was measured does: a shape over the size limit is not timed.
+    """
     missed = [limit for limit in limits if not limit.met]
-    return max(missed, key=lambda limit: limit.excess).name if missed else None
+    return max(missed, key=lambda limit: (limit.value is not None, limit.excess)).name if missed else None

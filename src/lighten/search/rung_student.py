@@ -7,7 +7,7 @@ from collections.abc import Callable
 from lighten.errors import LightenError
 from lighten.pipeline import Artifact
 from lighten.search.candidate import Candidate
-from lighten.search.limits import cost_limits, total_excess, value_of
+from lighten.search.limits import all_limits, cost_limits, total_excess, value_of
 from lighten.search.policy import Option, epoch_seconds, margin, next_student
 from lighten.search.space import Student, capacity
 from lighten.search.standing import Reference, Standing
@@ -18,6 +18,9 @@ from lighten.search.timing import MIN_TRAINING, left_for_students, tell
 def climb_students(standing: Standing, reference: Reference) -> None:
     """Train and measure students until the time is up or none of the rest can be better."""
     run = standing.run
+    if not any(standing.missed(name) is None for name in standing.points) and _nothing_nearer(standing):
+        run.progress.note("no student can come nearer to the budget than what was measured: none is trained")
+        return
     options = affordable_students(standing)
     floor = None if run.recipe.objective == "quality" else tolerated_loss(standing)
     teacher: Artifact | None = None
@@ -34,6 +37,14 @@ def climb_students(standing: Standing, reference: Reference) -> None:
         if not full_size and teacher is None:
             teacher = run.timed("teacher", lambda: teacher_answers(run, reference.checkpoint))
         _train_and_measure(standing, reference, student, teacher)
+
+
+def _nothing_nearer(standing: Standing) -> bool:
+    """Whether a measured candidate misses the budget by less, quality included, than any student by its cost alone."""
+    budget = standing.run.recipe.budget
+    known = [total_excess(all_limits(budget, c.metrics)) for c in standing.measured.values() if c.status == "measured"]
+    students = [total_excess(cost_limits(budget, standing.costs[name])) for name in standing.points]
+    return bool(known) and min(known) <= min(students, default=float("inf"))
 
 
 def affordable_students(standing: Standing) -> list[Option]:
