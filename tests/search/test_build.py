@@ -26,6 +26,15 @@ def run(tmp_path_factory: pytest.TempPathFactory, recipe: Make) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def student_run(tmp_path_factory: pytest.TempPathFactory, recipe: Make) -> Path:
+    """A finished build without the linear rung, which would be enough for this task."""
+    out = tmp_path_factory.mktemp("runs") / "student"
+    search = {"candidates": 1, "epochs": 2, "reference_epochs": 3, "rungs": ["student"], "layers": [1]}
+    lighten.build(recipe(search=search), out)
+    return out
+
+
 def read(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "result.json").read_text()))
 
@@ -56,6 +65,31 @@ def test_the_delivered_model_gives_the_recorded_predictions(run: Path) -> None:
     assert found == recorded["chosen"]
     accuracy = 100 * sum(f == row["label"] for f, row in zip(found, rows, strict=True)) / len(rows)
     assert accuracy == pytest.approx(read(run)["chosen"]["metrics"]["quality"]["value"], abs=1e-3)
+
+
+def test_a_student_is_delivered_with_all_its_evidence(student_run: Path) -> None:
+    result = read(student_run)
+    jsonschema.validate(result, result_json_schema())
+    assert result["chosen"]["rung"] == "student"
+    assert [step["name"] for step in result["chosen"]["plan"]][-2:] == ["distil", "quantise"]
+    assert result["steps"][0]["step"] == "reference" and result["steps"][-1]["step"] == "int8"
+    assert all(row["latency_ms"] > 0 and row["size_mb"] > 0 for row in result["steps"])
+    assert {training["name"] for training in result["training"]} >= {"reference"} and len(result["training"]) == 2
+    model = lighten.load(student_run / "model")
+    assert model.self_test() == []
+
+
+def test_the_delivered_student_loads_in_plain_transformers(student_run: Path) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(student_run / "model")
+    tokenizer = AutoTokenizer.from_pretrained(student_run / "model")
+    text = "the film was not bad and funny"
+    with torch.no_grad():
+        logits = model(**tokenizer(text, return_tensors="pt")).logits[0]
+    ours = lighten.load(student_run / "model").predict([text])[0]
+    assert model.config.id2label[int(logits.argmax())] == ours.label
 
 
 def test_groups_never_cross_the_splits(run: Path) -> None:
