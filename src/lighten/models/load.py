@@ -68,7 +68,7 @@ def load_classifier(folder: Path, labels: Sequence[str], seed: int, dropout: flo
 
 
 SHORT = 256
-"""Tokens up to which plain attention trains faster on a CPU than the fused kernel (benchmarks/probe_training.py)."""
+"""Tokens up to which plain attention is used: measured at about 30 (benchmarks/probe_training.py), a guess above."""
 
 
 def suit_attention(model: Any, longest: int) -> None:
