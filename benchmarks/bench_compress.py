@@ -61,7 +61,8 @@ def main() -> None:
         ]
     built = lighten.build(recipe, out, set=changes)
     result = read(out)
-    test = next(p for p in (out / "work" / "artifacts").glob("*/test.jsonl"))
+    # The splits that this very result was made from: a run folder may hold those of other recipes too.
+    test = out / result["folders"]["data"] / "test.jsonl"
     found = gather(
         chosen=out / "model",
         reference=out / result["folders"]["reference"],

@@ -58,7 +58,7 @@ def test_the_delivered_model_gives_the_recorded_predictions(run: Path) -> None:
     model = lighten.load(run / "model")
     model.verify()
     assert model.self_test() == []
-    test = next((run / "work" / "artifacts").glob("*/test.jsonl"))
+    test = run / read(run)["folders"]["data"] / "test.jsonl"
     rows = [json.loads(line) for line in test.read_text().splitlines()]
     recorded = json.loads((run / "predictions.json").read_text())
     found = [model.labels.index(p.label) for p in model.predict([row["text"] for row in rows], max_batch=1)]

@@ -76,7 +76,11 @@ def conclude(
         "chosen": chosen.to_dict(),
         "candidates": [candidate.to_dict() for candidate in candidates],
         "comparison": comparison,
-        "folders": {name: _inside(run, c) for name, c in (("chosen", chosen), ("reference", reference))},
+        "folders": {
+            "chosen": _inside(run, chosen),
+            "reference": _inside(run, reference),
+            "data": run.table.path.relative_to(run.out).as_posix(),
+        },
         "steps": steps,
         "selection": {
             "split": "validation",
