@@ -1,15 +1,16 @@
-"""Writes docs/reference/recipe.md and result.md from the code: python -m tests.recipe.reference"""
+"""Writes docs/reference/recipe.md, result.md and training.md from the code: python -m tests.recipe.reference"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from lighten.pipeline.result import result_json_schema
+from lighten.pipeline.training_result import training_json_schema
 from lighten.recipe import Recipe
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
@@ -39,13 +40,15 @@ def recipe_page() -> str:
     while sections:
         prefix, kind = sections.pop(0)
         title = f"`{prefix}`" if prefix else "Top level"
-        lines += [f"## {title}", "", (kind.__doc__ or "").strip().splitlines()[0], ""]
+        lines += [f"## {title}", "", (kind.__doc__ or "").strip().splitlines()[0].replace("``", "`"), ""]
         lines += ["| key | values | default | meaning |", "| --- | --- | --- | --- |"]
         schema = kind.model_json_schema()
         for name, field in kind.model_fields.items():
-            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-                sections.append((f"{prefix}.{name}" if prefix else name, field.annotation))
-                default, values = "required" if field.is_required() else "see below", "a section"
+            section = _section(field.annotation)
+            if section is not None:
+                sections.append((f"{prefix}.{name}" if prefix else name, section))
+                default = "required" if field.is_required() else "-" if field.default is None else "see below"
+                values = "a section"
             else:
                 default = "required" if field.is_required() else _json(field.get_default(call_default_factory=True))
                 values = _values(schema["properties"][name])
@@ -54,14 +57,29 @@ def recipe_page() -> str:
     return "\n".join(lines)
 
 
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """Return the section a key stands for, be it null or not."""
+    kinds = [annotation, *get_args(annotation)]
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
 def result_page() -> str:
-    schema = result_json_schema()
+    return _page("result.json", "What a build found out. `lighten schema result`", result_json_schema())
+
+
+def training_page() -> str:
+    return _page(
+        "result.json of a training", "What a training found out. `lighten schema training`", training_json_schema()
+    )
+
+
+def _page(title: str, said: str, schema: dict[str, Any]) -> str:
     lines = [
-        "# result.json",
+        f"# {title}",
         "",
         NOTE,
         "",
-        "What a build found out. `lighten schema result` prints the whole JSON Schema. " + schema["description"],
+        f"{said} prints the whole JSON Schema. " + schema["description"],
         "Fields may be added; a change of meaning raises `schema`.",
         "",
     ]
@@ -76,7 +94,7 @@ def result_page() -> str:
         ]
         lines += ["| key | type | always there | meaning |", "| --- | --- | --- | --- |"]
         for name, field in part["properties"].items():
-            there = "yes" if name in part["required"] else "no"
+            there = "yes" if name in part.get("required", ()) else "no"
             lines.append(f"| `{name}` | {_values(field)} | {there} | {field.get('description', '')} |")
         lines.append("")
     return "\n".join(lines)
@@ -108,3 +126,4 @@ def _values(schema: dict[str, Any]) -> str:
 if __name__ == "__main__":
     (DOCS / "recipe.md").write_text(recipe_page())
     (DOCS / "result.md").write_text(result_page())
+    (DOCS / "training.md").write_text(training_page())

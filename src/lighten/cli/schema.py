@@ -1,4 +1,4 @@
-"""``lighten schema recipe|result``."""
+"""``lighten schema recipe|result|training``."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ class Kind(StrEnum):
 
     recipe = "recipe"
     result = "result"
+    training = "training"
 
 
 def schema(kind: Annotated[Kind, typer.Argument(help="What to describe.")]) -> None:
-    """Print the JSON Schema of a recipe (for editors) or of result.json (for programs)."""
+    """Print the JSON Schema of a recipe (for editors), or of the result.json of a build or a training."""
     with guarded():
         import json
 
         if kind is Kind.recipe:
             from lighten.recipe import recipe_json_schema as make
+        elif kind is Kind.training:
+            from lighten.pipeline.training_result import training_json_schema as make
         else:
             from lighten.pipeline.result import result_json_schema as make
         typer.echo(json.dumps(make(), indent=2))

@@ -77,12 +77,9 @@ def _apply(content: dict[str, Any], text: str) -> None:
 
 def _explain(error: ValidationError) -> str:
     """Turn the first of pydantic's complaints into one sentence with the nearest known key."""
-    first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-    path = [
-        str(part)
-        for part in first["loc"]
-        if isinstance(part, int) or part in _all_keys(Recipe) or part == first["loc"][-1]
-    ]
+    errors = error.errors()
+    first = min(errors, key=lambda item: item["type"] != "extra_forbidden")
+    path = _path(first)
     key = ".".join(path)
     if first["type"] == "extra_forbidden":
         section = _section(path[:-1])
@@ -90,28 +87,46 @@ def _explain(error: ValidationError) -> str:
         return f"unknown key {key!r}{nearest(path[-1], known)}"
     if first["type"] == "missing":
         return f"the key {key!r} is missing"
-    message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":
-        return message
-    return f"{key}: {message[0].lower()}{message[1:]}; got {first['input']!r}"
+        return first["msg"].removeprefix("Value error, ")
+    # A key of several types has one complaint for each.
+    said = dict.fromkeys(item["msg"] for item in errors if _path(item) == path and item["type"] != "value_error")
+    message = ", or ".join(text[0].lower() + text[1:] for text in said)
+    return f"{key}: {message}; got {first['input']!r}"
+
+
+def _path(item: Any) -> list[str]:
+    """Return the keys that lead to a complaint, without pydantic's names for the types of a union."""
+    place: tuple[str | int, ...] = item["loc"]
+    known, last = _all_keys(Recipe), len(place) - 1
+    wanted = item["type"] == "extra_forbidden"
+    return [
+        str(part)
+        for index, part in enumerate(place)
+        if isinstance(part, int) or part in known or (wanted and index == last)
+    ]
 
 
 def _section(path: list[str]) -> type[BaseModel] | None:
     kind: type[BaseModel] = Recipe
     for part in path:
         field = kind.model_fields.get(part)
-        annotation = field.annotation if field else None
-        candidates = [annotation, *get_args(annotation)]
-        models = [item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)]
+        models = [] if field is None else _models(field.annotation)
         if not models:
             return None
         kind = models[0]
     return kind
 
 
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the sections an annotation stands for: itself, or one that may also be null."""
+    candidates = [annotation, *get_args(annotation)]
+    return [item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)]
+
+
 def _all_keys(kind: type[BaseModel]) -> set[str]:
     keys = set(kind.model_fields)
     for field in kind.model_fields.values():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys |= _all_keys(field.annotation)
+        for section in _models(field.annotation):
+            keys |= _all_keys(section)
     return keys

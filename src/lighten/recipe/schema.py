@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from lighten.recipe import task as tasks
+from lighten.recipe.section import Section
+from lighten.recipe.train import Train
 
 StepSpec = str | dict[str, Any]
+DEFAULT_EPOCHS = 3.0
+"""Of a training without a clock."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Data(_Section):
+class Data(Section):
     """Where the examples are and which columns hold what."""
 
     train: str | list[str]
@@ -24,7 +26,13 @@ class Data(_Section):
     text: str
     """Name of the column with the text."""
     label: str | None = None
-    """Name of the column with the label (required for classification)."""
+    """Name of the column with the label (required for classification, for nothing else)."""
+    multi_label: bool = False
+    """Whether a text may have several labels, or none: a list column, or a text of labels with a separator."""
+    label_separator: str = Field(default="|", min_length=1)
+    """Between the labels of a text, where `multi_label` is true and the column holds no lists."""
+    summary: str | None = None
+    """Name of the column with the summary (required for summarization, for nothing else)."""
     test: str | list[str] | None = None
     """Source of test rows; without it a sealed test part is split off the training rows."""
     validation: str | list[str] | None = None
@@ -43,7 +51,7 @@ class Data(_Section):
     """Share of the rows sealed for the final test, where no test source is given."""
 
 
-class Target(_Section):
+class Target(Section):
     """The conditions under which the model will run; latency is measured like this."""
 
     threads: int = Field(default=2, ge=1, le=256)
@@ -54,7 +62,7 @@ class Target(_Section):
     """Tokens per text, special tokens included."""
 
 
-class Budget(_Section):
+class Budget(Section):
     """The hard limits; one that is left out does not bind."""
 
     latency_ms: float | None = Field(default=None, gt=0)
@@ -68,10 +76,10 @@ class Budget(_Section):
     quality: float | None = Field(default=None, ge=-100, le=100)
     """Below zero: points under the reference at most; zero and above: an absolute floor in points."""
     build_minutes: float = Field(default=30.0, gt=0)
-    """Wall-clock minutes the build may take."""
+    """Wall-clock minutes the build may take; a training too, but only where it is given."""
 
 
-class Search(_Section):
+class Search(Section):
     """Narrows the space; everything left out is chosen automatically."""
 
     candidates: int | None = Field(default=None, ge=1)
@@ -82,7 +90,7 @@ class Search(_Section):
     """Depths of the students to consider."""
     intermediate: list[int] | None = None
     """Widths of the students' feed-forward layers to consider."""
-    vocabulary: list[int | Literal["full", "used"]] | None = None
+    vocabulary: list[int | Literal["used", "full"]] | None = None
     """Sizes of the vocabulary to consider: a number of pieces, ``used`` (those in the training text) or ``full``."""
     quantise: list[Literal["int8", "none"]] | None = None
     """Precisions to consider."""
@@ -92,13 +100,14 @@ class Search(_Section):
     """Epochs of the reference where `candidates` is given."""
 
 
-class Recipe(_Section):
-    """A task, data, a model and a budget: what to build."""
+class Recipe(Section):
+    """A task, data, a model and a budget: what to build or to train."""
 
-    task: Literal["text-classification"]
+    task: Literal["text-classification", "language-modeling", "summarization"]
+    """What the model is for. ``lighten build`` knows the first one, ``lighten train`` all."""
     data: Data
     model: str
-    """Source of the model to make smaller: a transformers folder, ``hf://owner/name`` or ``pypi://...``."""
+    """Source of the model to start from: a transformers folder, ``hf://owner/name`` or ``pypi://...``."""
     name: str | None = None
     """Name of the run; the recipe file's name when left out."""
     target: Target = Target()
@@ -110,12 +119,13 @@ class Recipe(_Section):
     steps: list[StepSpec] | Literal["auto"] = "auto"
     """``auto``, or a list of steps: the one plan to carry out."""
     search: Search = Search()
+    train: Train = Train()
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        if self.task == "text-classification" and self.data.label is None:
-            raise ValueError("data.label: the task text-classification needs the name of the label column")
+        for problem in tasks.problems(self.task, self.data, self.train):
+            raise ValueError(problem)
         if self.minimise and self.maximise:
             raise ValueError(f"minimise and maximise exclude each other; got {self.minimise!r} and {self.maximise!r}")
         return self
@@ -124,3 +134,22 @@ class Recipe(_Section):
     def objective(self) -> str:
         """The quantity to optimise, ``latency_ms`` unless the recipe says otherwise."""
         return self.maximise or self.minimise or "latency_ms"
+
+    @property
+    def clock_seconds(self) -> float | None:
+        """Seconds a training may take; None where the recipe does not give ``budget.build_minutes``."""
+        return 60 * self.budget.build_minutes if "build_minutes" in self.budget.model_fields_set else None
+
+    @property
+    def train_epochs(self) -> float | None:
+        """Passes over the data at most; None trains until the clock ends."""
+        if self.train.epochs is None and self.clock_seconds is None:
+            return DEFAULT_EPOCHS
+        return self.train.epochs
+
+    def resolved(self) -> dict[str, Any]:
+        """Return every key with its value, JSON-ready; it reads as the same recipe, with the same clock."""
+        content = self.model_dump(mode="json")
+        if self.clock_seconds is None:
+            del content["budget"]["build_minutes"]
+        return content

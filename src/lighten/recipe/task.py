@@ -1,0 +1,71 @@
+"""Which keys of a recipe a task needs and which it knows nothing of; and what `lighten build` can build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from lighten.errors import InputError
+
+if TYPE_CHECKING:
+    from lighten.recipe.schema import Data, Recipe
+    from lighten.recipe.train import Train
+
+CLASSIFICATION, LANGUAGE, SUMMARY = "text-classification", "language-modeling", "summarization"
+
+
+def check_buildable(recipe: Recipe, where: str = "recipe") -> None:
+    """Refuse what ``lighten build`` cannot make smaller yet (``lighten train`` can train it).
+
+    Raises:
+        InputError: another task than classification, or several labels per text.
+    """
+    if recipe.task != CLASSIFICATION:
+        raise InputError(
+            f"task: lighten build knows {CLASSIFICATION} only, so far; got {recipe.task!r}; lighten train knows it",
+            where,
+        )
+    if recipe.data.multi_label:
+        raise InputError(
+            "data.multi_label: lighten build knows one label per text only, so far; lighten train can train it", where
+        )
+
+
+def problems(task: str, data: Data, train: Train) -> Iterator[str]:
+    """Return what in `data` and `train` does not go with the task, the worst first."""
+    yield from _columns(task, data)
+    yield from _training(task, train)
+    if train.label_smoothing and (task == LANGUAGE or data.multi_label):
+        what = "data.multi_label" if data.multi_label else task
+        yield f"train.label_smoothing: not together with {what}; got {train.label_smoothing}"
+
+
+def _columns(task: str, data: Data) -> Iterator[str]:
+    if task == CLASSIFICATION:
+        if data.label is None:
+            yield f"data.label: the task {task} needs the name of the label column"
+    else:
+        for key in ("label", "labels", "multi_label"):
+            if getattr(data, key):
+                yield f"data.{key}: the task {task} has no labels; got {getattr(data, key)!r}"
+    if task == SUMMARY and data.summary is None:
+        yield f"data.summary: the task {task} needs the name of the column with the summaries"
+    if task != SUMMARY and data.summary is not None:
+        yield f"data.summary: the task {task} has no summaries; got {data.summary!r}"
+    if task != CLASSIFICATION and data.unlabelled is not None:
+        yield f"data.unlabelled: the task {task} needs no labels; put all text into data.train"
+
+
+def _training(task: str, train: Train) -> Iterator[str]:
+    if task != LANGUAGE:
+        if train.objective != "auto":
+            yield f"train.objective: only the task {LANGUAGE} has a choice; got {train.objective!r} for {task}"
+        for key in ("segment", "memory", "block"):
+            if getattr(train, key) is not None:
+                yield f"train.{key}: only for the task {LANGUAGE}; got {getattr(train, key)} for {task}"
+    if task != CLASSIFICATION and train.class_weights != "none":
+        yield f"train.class_weights: only for the task {CLASSIFICATION}; got {train.class_weights!r} for {task}"
+    if task == LANGUAGE and train.order != "shuffled":
+        yield f"train.order: rows of a language model are no single texts that have an order; got {train.order!r}"
+    if task == SUMMARY and train.long == "chunk":
+        yield f"train.long: a text and its summary cannot be cut into several; got 'chunk' for {task}"
