@@ -1,47 +1,14 @@
-"""What training minimises; each objective gives one number per example so that batches weigh examples equally."""
+"""Distillation: the student learns from its teacher's answers."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch.nn import functional
 
-
-@dataclass
-class Outputs:
-    """A model's answer: `logits` [rows, classes], `states` [rows, tokens, hidden], `mask` [rows, tokens]."""
-
-    logits: torch.Tensor
-    states: torch.Tensor | None
-    mask: torch.Tensor
+from lighten.train.objectives.objective import Outputs, RowObjective
 
 
-class Objective(Protocol):
-    """A loss. `needs_states` asks for the last hidden states."""
-
-    needs_states: bool
-
-    def __call__(self, outputs: Outputs, index: torch.Tensor) -> torch.Tensor:
-        """Return the loss of each example [rows]; `index` says which examples they are."""
-        ...
-
-
-class Classification:
-    """Cross-entropy with the labels [n]."""
-
-    needs_states = False
-
-    def __init__(self, labels: torch.Tensor) -> None:
-        self.labels = labels
-
-    def __call__(self, outputs: Outputs, index: torch.Tensor) -> torch.Tensor:
-        """Return the cross-entropy per example."""
-        return functional.cross_entropy(outputs.logits.float(), self.labels[index], reduction="none")
-
-
-class Distillation:
+class Distillation(RowObjective):
     """Teacher's soft labels, teacher's hidden states, and the hard labels, weighted.
 
     ``logits_weight * T^2 KL(teacher || student) + states_weight * MSE(states) + label_weight * CE``

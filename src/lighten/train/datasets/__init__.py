@@ -1,0 +1,1 @@
+"""What a training reads: one kind of example per file, each giving padded batches."""

@@ -1,0 +1,26 @@
+"""What training minimises: one objective per file."""
+
+from lighten.train.objectives.causal import CausalLanguageModel
+from lighten.train.objectives.classification import Classification, class_weights
+from lighten.train.objectives.distillation import Distillation
+from lighten.train.objectives.masked import MaskedLanguageModel
+from lighten.train.objectives.multilabel import MultiLabel, positive_weights
+from lighten.train.objectives.objective import Objective, Outputs, RowObjective, forward
+from lighten.train.objectives.seq2seq import SequenceToSequence
+from lighten.train.objectives.stream import CausalStream
+
+__all__ = [
+    "CausalLanguageModel",
+    "CausalStream",
+    "Classification",
+    "Distillation",
+    "MaskedLanguageModel",
+    "MultiLabel",
+    "Objective",
+    "Outputs",
+    "RowObjective",
+    "SequenceToSequence",
+    "class_weights",
+    "forward",
+    "positive_weights",
+]
