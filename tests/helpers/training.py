@@ -10,11 +10,12 @@ from tests.helpers.checkpoints import sentences
 
 from lighten.models.load import load_classifier
 from lighten.models.tokens import encode, read_tokenizer
-from lighten.train.batches import TokenBudgetSampler
+from lighten.train.datasets.dataset import TextRows
 from lighten.train.infer import infer
 from lighten.train.loop import Settings, Training
 from lighten.train.objectives import Classification
 from lighten.train.precision import Precision
+from lighten.train.sampler import Sampler
 
 FAST = Settings(epochs=3, learning_rate=3e-3, precision="fp32", patience=100)
 
@@ -33,7 +34,7 @@ class Task:
 
     def training(self, settings: Settings = FAST, folder: Path | None = None, dropout: float = 0.0, **options: Any):
         model = load_classifier(self.bert, ["bad", "good"], settings.seed, dropout)
-        sampler = TokenBudgetSampler(self.encoded, options.pop("budget", 128), 0, settings.seed)
+        sampler = Sampler(TextRows(self.encoded, 0), options.pop("budget", 128), settings.seed)
 
         def validate(precision: Precision) -> float:
             assert not model.training

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lighten.train.batches import TokenBudgetSampler, pad, plan_batches
+from lighten.train.batches import pad, plan_batches
+from lighten.train.datasets.dataset import TextRows
+from lighten.train.sampler import Sampler
 
 many_lengths = st.lists(st.integers(1, 60), min_size=1, max_size=300).map(lambda x: np.array(x, np.int64))
 seeds = st.one_of(st.none(), st.integers(0, 2**32))
@@ -52,6 +55,10 @@ def test_no_examples_no_batches():
         assert plan_batches(np.zeros(0, np.int64), 100, generator(seed)) == []
 
 
+def sampler_of(encoded, budget: int, seed: int = 0) -> Sampler:
+    return Sampler(TextRows(encoded, 0), budget, seed)
+
+
 def some_ids(count: int, seed: int = 0):
     rng = np.random.default_rng(seed)
     # As film reviews are: most are short, some long.
@@ -60,28 +67,29 @@ def some_ids(count: int, seed: int = 0):
 
 def test_little_is_padding():
     encoded = some_ids(5000)
-    sampler = TokenBudgetSampler(encoded, 1024, 0, seed=0)
+    sampler = sampler_of(encoded, 1024)
     at_random = np.random.default_rng(0).permutation(5000)
-    lengths = sampler.lengths
+    lengths = sampler.dataset.lengths
     unsorted = sum(len(b) * lengths[b].max() for b in np.array_split(at_random, len(sampler.batches(0))))
     assert sampler.padded_share < 0.05 < 0.4 < 1 - lengths.sum() / unsorted
-    assert sampler.rows_per_batch == pytest.approx(5000 / len(sampler.batches(0)))
+    assert sampler.units_per_batch == pytest.approx(5000 / len(sampler.batches(0)))
 
 
 def test_epochs_differ_in_order_and_in_neighbours():
-    sampler = TokenBudgetSampler(some_ids(4000), 512, 0, seed=0)
-    first, second = ([frozenset(b.tolist()) for b in sampler.batches(epoch)] for epoch in (0, 1))
+    sampler = sampler_of(some_ids(4000), 512)
+    first, second = ([frozenset(b.index.tolist()) for b in sampler.batches(epoch)] for epoch in (0, 1))
     assert first != second
     assert len(set(first) & set(second)) < 0.05 * len(first)
 
 
 def test_the_seed_decides_and_epochs_may_be_asked_in_any_order():
     encoded = some_ids(300)
-    first, again, other = (TokenBudgetSampler(encoded, 256, 0, seed) for seed in (1, 1, 2))
-    wanted = [b.tolist() for b in first.batches(2)]
+    first, again, other = (sampler_of(encoded, 256, seed) for seed in (1, 1, 2))
+    wanted = [b.index.tolist() for b in first.batches(2)]
     again.batches(0)
     again.batches(5)
-    assert [b.tolist() for b in again.batches(2)] == wanted != [b.tolist() for b in other.batches(2)]
+    assert [b.index.tolist() for b in again.batches(2)] == wanted
+    assert wanted != [b.index.tolist() for b in other.batches(2)]
 
 
 def test_a_batch_is_padded_on_the_right():
@@ -90,14 +98,14 @@ def test_a_batch_is_padded_on_the_right():
     assert batch.ids.tolist() == [[8, 9, 10], [7, 3, 3], [11, 12, 3]]
     assert batch.mask.tolist() == [[1, 1, 1], [1, 0, 0], [1, 1, 0]]
     assert batch.index.tolist() == [1, 0, 2]
-    assert batch.ids.dtype == batch.mask.dtype == np.int64
+    assert batch.ids.dtype == batch.mask.dtype == torch.int64
 
 
 @given(st.integers(0, 3), st.data())
 def test_a_batch_of_the_sampler_holds_its_examples(epoch, data):
     encoded = some_ids(50, seed=3)
-    sampler = TokenBudgetSampler(encoded, 200, 0, seed=7)
+    sampler = sampler_of(encoded, 200, 7)
     position = data.draw(st.integers(0, len(sampler.batches(epoch)) - 1))
-    batch = sampler.batch(epoch, position)
-    for row, example in enumerate(batch.index):
+    batch = sampler.batch(epoch, sampler.batches(epoch)[position])
+    for row, example in enumerate(batch.index.tolist()):
         assert batch.ids[row, : batch.mask[row].sum()].tolist() == encoded[example].tolist()

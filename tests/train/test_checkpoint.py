@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from lighten.train.checkpoint import Checkpoints, State
+from lighten.errors import InputError
+from lighten.train.checkpoint import Checkpoints
+from lighten.train.state import State
 
 
 def make(seed: int = 0):
@@ -62,8 +63,8 @@ def saved(folder: Path):
 def test_everything_comes_back(tmp_path):
     model, optimizer = saved(tmp_path)
     other, other_optimizer = make(seed=9)
-    state, best = Checkpoints(tmp_path).load(other, other_optimizer)
-    assert state == STATE
+    state, best, extra = Checkpoints(tmp_path).load(other, other_optimizer)
+    assert state == STATE and extra == {}
     assert equal(weights(other), weights(model))
     assert best.keys() == model.state_dict().keys()
     assert all(torch.equal(best[name], value + 1) for name, value in model.state_dict().items())
@@ -78,22 +79,83 @@ def test_before_any_validation_there_is_no_best(tmp_path):
     model, optimizer = make()
     Checkpoints(tmp_path).save(State(step=1), model, optimizer, None)
     content = json.loads((tmp_path / "last/state.json").read_text())  # strict JSON: no -Infinity
-    assert content["best"] is None
-    state, best = Checkpoints(tmp_path).load(*make())
+    assert content["state"]["best"] is None
+    state, best, _ = Checkpoints(tmp_path).load(*make())
     assert state == State(step=1) and best is None
 
 
 def test_the_newest_one_replaces_the_last(tmp_path):
     model, optimizer = saved(tmp_path)
     Checkpoints(tmp_path).save(State(step=8), model, optimizer, None)
-    state, best = Checkpoints(tmp_path).load(*make())
+    state, best, _ = Checkpoints(tmp_path).load(*make())
     assert state.step == 8 and best is None
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["last", "previous"]
+    Checkpoints(tmp_path).save(State(step=9), model, optimizer, None)
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["last", "previous"]
+    assert json.loads((tmp_path / "previous/state.json").read_text())["state"]["step"] == 8
+
+
+def test_what_an_objective_carries_comes_back(tmp_path):
+    model, optimizer = make()
+    carried = {"memory": torch.arange(6).reshape(2, 3), "empty": torch.zeros(0, 4), "one": torch.tensor(2.5)}
+    Checkpoints(tmp_path).save(State(step=1), model, optimizer, None, carried)
+    extra = Checkpoints(tmp_path).load(*make())[2]
+    assert extra.keys() == carried.keys() and all(torch.equal(extra[k], v) for k, v in carried.items())
+    assert extra["memory"].dtype == torch.int64
+
+
+def test_tied_weights_are_kept_once_and_come_back(tmp_path):
+    def tied(seed: int):
+        torch.manual_seed(seed)
+        model = torch.nn.ModuleDict({"a": torch.nn.Linear(3, 3, bias=False), "b": torch.nn.Linear(3, 3, bias=False)})
+        model["b"].weight = model["a"].weight
+        return model, torch.optim.AdamW(model.parameters())
+
+    model, optimizer = tied(0)
+    Checkpoints(tmp_path).save(State(step=1), model, optimizer, None)
+    other, other_optimizer = tied(1)
+    Checkpoints(tmp_path).load(other, other_optimizer)
+    assert torch.equal(other["a"].weight, model["a"].weight) and other["a"].weight is other["b"].weight
+
+
+@pytest.mark.parametrize("mark", ["other", ""])
+def test_a_checkpoint_of_another_training_is_refused(tmp_path, mark):
+    model, optimizer = make()
+    Checkpoints(tmp_path, fingerprint="this").save(STATE, model, optimizer, None)
+    with pytest.raises(InputError, match="of another training"):
+        Checkpoints(tmp_path, fingerprint=mark).load(*make())
+    assert Checkpoints(tmp_path, fingerprint="this").load(*make()) is not None
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    saved(tmp_path)
+    for layer in (torch.nn.Linear(4, 5), torch.nn.Linear(4, 3)):
+        model = torch.nn.Sequential(layer, torch.nn.Tanh(), torch.nn.Linear(5, 2))
+        with pytest.raises(InputError, match=r"of another model: .*remove it"):
+            Checkpoints(tmp_path).load(model, torch.optim.AdamW(model.parameters()))
+
+
+def test_a_full_disk_leaves_the_last_one_intact(tmp_path, monkeypatch):
+    model, _ = saved(tmp_path)
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lighten.train.shards.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        Checkpoints(tmp_path).save(State(step=8), *make(3), None)
     assert [f.name for f in tmp_path.iterdir()] == ["last"]
+    other, optimizer = make(9)
+    assert Checkpoints(tmp_path).load(other, optimizer)[0] == STATE and equal(weights(other), weights(model))
 
 
 def test_nothing_is_pickled(tmp_path):
     saved(tmp_path)
-    assert sorted(f.name for f in (tmp_path / "last").iterdir()) == ["state.json", "state.safetensors"]
+    assert sorted(f.name for f in (tmp_path / "last").iterdir()) == [
+        "shard-00000.json",
+        "shard-00000.safetensors",
+        "state.json",
+    ]
 
 
 def test_without_a_folder_nothing_is_kept():
@@ -108,10 +170,12 @@ def test_no_checkpoint_yet(tmp_path):
     assert Checkpoints(tmp_path).load(*make()) is None
 
 
-@pytest.mark.parametrize("damage", ["no state", "no tensors", "half state", "half tensors", "empty", "strange state"])
+@pytest.mark.parametrize(
+    "damage", ["no state", "no tensors", "half state", "half tensors", "flipped bit", "empty", "strange state"]
+)
 def test_a_torn_checkpoint_is_ignored_and_harms_nothing(tmp_path, damage):
     saved(tmp_path)
-    state, tensors = tmp_path / "last/state.json", tmp_path / "last/state.safetensors"
+    state, tensors = tmp_path / "last/state.json", tmp_path / "last/shard-00000.safetensors"
     if damage == "no state":
         state.unlink()
     elif damage == "no tensors":
@@ -120,10 +184,14 @@ def test_a_torn_checkpoint_is_ignored_and_harms_nothing(tmp_path, damage):
         state.write_text(state.read_text()[:40])
     elif damage == "half tensors":
         tensors.write_bytes(tensors.read_bytes()[:-9])
+    elif damage == "flipped bit":
+        content = bytearray(tensors.read_bytes())
+        content[-5] ^= 1
+        tensors.write_bytes(content)
     elif damage == "empty":
         state.write_text("{}")
     else:
-        state.write_text(json.dumps({**json.loads(state.read_text()), "unheard_of": 1}))
+        state.write_text(state.read_text().replace('"position"', '"unheard_of"'))
     model, optimizer = make(seed=3)
     before = weights(model)
     assert Checkpoints(tmp_path).load(model, optimizer) is None
@@ -133,16 +201,22 @@ def test_a_torn_checkpoint_is_ignored_and_harms_nothing(tmp_path, damage):
 def test_a_kill_while_replacing_loses_nothing(tmp_path):
     """The old folder was moved away, the new one not yet in: and a half-written one lies about."""
     model, _ = saved(tmp_path)
-    (tmp_path / "last").rename(tmp_path / ".last.old")
-    shutil.copytree(tmp_path / ".last.old", tmp_path / ".last.x1y2")
-    (tmp_path / ".last.x1y2/state.safetensors").write_bytes(b"half")
+    (tmp_path / "last").rename(tmp_path / "previous")
+    (tmp_path / ".saving").mkdir()
+    (tmp_path / ".saving/shard-00000.safetensors").write_bytes(b"half")
     other, optimizer = make(seed=9)
-    state, _ = Checkpoints(tmp_path).load(other, optimizer)
+    state, _, _ = Checkpoints(tmp_path).load(other, optimizer)
     assert state == STATE and equal(weights(other), weights(model))
-    assert [f.name for f in tmp_path.iterdir()] == [".last.old"]
     Checkpoints(tmp_path).save(State(step=9), other, optimizer, None)
-    state, _ = Checkpoints(tmp_path).load(*make())
-    assert state.step == 9 and [f.name for f in tmp_path.iterdir()] == ["last"]
+    state, _, _ = Checkpoints(tmp_path).load(*make())
+    assert state.step == 9 and sorted(f.name for f in tmp_path.iterdir()) == ["last", "previous"]
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path):
+    model, optimizer = saved(tmp_path)
+    Checkpoints(tmp_path).save(State(step=8), model, optimizer, None)
+    (tmp_path / "last/shard-00000.safetensors").write_bytes(b"half")
+    assert Checkpoints(tmp_path).load(*make())[0] == STATE
 
 
 def test_saving_takes_a_small_share_of_the_time(tmp_path, monkeypatch):

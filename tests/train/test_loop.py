@@ -8,8 +8,9 @@ import torch
 from tests.helpers.training import FAST, Task, identical, weights
 
 from lighten.models.load import load_classifier
-from lighten.train.loop import Settings, make_optimizer
 from lighten.train.objectives import Classification
+from lighten.train.optimizer import make_optimizer
+from lighten.train.settings import Settings
 
 
 @pytest.fixture(scope="module")

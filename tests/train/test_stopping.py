@@ -10,6 +10,7 @@ from tests.helpers.training import Task, identical, weights
 from lighten.errors import BuildError
 from lighten.train.loop import Settings, Training
 from lighten.train.objectives import Classification
+from lighten.train.parallel.strategy import Strategy
 from lighten.train.precision import Precision
 
 
@@ -79,7 +80,7 @@ def test_early_stopping(task):
         kept.append(weights(training))
         return next(scores)
 
-    training = task.training(Settings(epochs=5, precision="fp32", patience=3), validate=validate)
+    training = task.training(Settings(epochs=4, precision="fp32", patience=3), validate=validate)
     report = training.run()
     assert report.stopped == "early" and report.best == 30.0
     every = training.per_epoch // 2
@@ -92,7 +93,8 @@ def test_no_early_stopping_before_half_of_the_budget(task):
     """A new head may stand at chance for a while."""
     training = task.training(Settings(epochs=8, precision="fp32", patience=2), validate=lambda precision: 50.0)
     report = training.run()
-    assert report.stopped == "early" and report.steps == training.total_steps // 2
+    every = training.per_epoch // 2
+    assert report.stopped == "early" and report.steps == -(-training.total_steps // (2 * every)) * every
 
 
 @pytest.mark.parametrize(("last", "restored"), [(29.0, False), (28.4, True), (31.0, False)])
@@ -104,7 +106,8 @@ def test_an_earlier_state_is_restored_only_where_it_was_clearly_better(task, las
         kept.append(weights(training))
         return next(scores)
 
-    training = task.training(Settings(epochs=1, learning_rate=3e-3, precision="fp32"), validate=validate)
+    settings = Settings(epochs=1, learning_rate=3e-3, precision="fp32", validations_per_epoch=1.5)
+    training = task.training(settings, validate=validate)
     report = training.run()
     assert len(kept) == 2 and not identical(*kept)
     assert report.best == max(30.0, last) and Settings().restore_margin == 1.5
@@ -119,3 +122,16 @@ def test_a_loss_that_is_no_number(task):
     training = task.training(objective=Diverging(task.labels), name="student")
     with pytest.raises(BuildError, match="student: the loss became nan at step 5; lower the learning rate"):
         training.run()
+
+
+class Second(Strategy):
+    """A process whose own clock says something else than the first one's, which counts."""
+
+    def agree(self, value: float) -> float:
+        return value / 2
+
+
+def test_all_processes_keep_the_first_ones_clock(task):
+    """Else their rates would differ a little, and one would stop a step before the others, which wait for it."""
+    training = task.training(Settings(epochs=None, seconds=60.0, precision="fp32"), strategy=Second())
+    assert training.settings.seconds == 30.0

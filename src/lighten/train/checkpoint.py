@@ -1,57 +1,45 @@
-"""Checkpoints of a training in flight: complete, atomic, without pickle."""
+"""Checkpoints of a training in flight: complete, atomic, verified, without pickle, for any number of processes."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
-from lighten.pipeline.files import new_folder, read_json, write_json
+from lighten.errors import InputError
+from lighten.pipeline.files import read_json, write_json
+from lighten.train.parallel.strategy import Strategy
+from lighten.train.shards import Shards, write_shard
+from lighten.train.state import State
 
-LAST = "last"
-
-
-@dataclass
-class State:
-    """Where a training stands, besides weights and optimiser: JSON-ready."""
-
-    step: int = 0
-    epoch: int = 0
-    position: int = 0
-    """Batches of this epoch that are done."""
-    elapsed: float = 0.0
-    validation_seconds: float = 0.0
-    """What the last validation took."""
-    rate: float = 0.0
-    """The learning rate of the last step."""
-    precision: str = ""
-    """The number format it was begun in: a probe could choose another after an interruption."""
-    best: float = float("-inf")
-    best_step: int = 0
-    stale: int = 0
-    """Validations since the best one (early stopping)."""
-    history: list[dict[str, Any]] = field(default_factory=list)
+LAST, PREVIOUS, SAVING = "last", "previous", ".saving"
 
 
 class Checkpoints:
-    """Keeps the newest checkpoint of one training.
+    """Keeps the newest checkpoint of one training, and the one before it.
 
     The interval adapts to what saving costs: at most about 2% of the time goes into it.
 
     Args:
-        folder: where; None keeps nothing.
+        folder: where, the same for all processes; None keeps nothing.
         seconds: shortest time between two checkpoints.
+        fingerprint: what the training depends on; a checkpoint of another training is refused.
+        strategy: the processes that train together.
     """
 
-    def __init__(self, folder: Path | None, seconds: float = 30.0) -> None:
-        self.folder, self.interval = folder, seconds
+    def __init__(
+        self, folder: Path | None, seconds: float = 30.0, fingerprint: str = "", strategy: Strategy | None = None
+    ) -> None:
+        self.folder, self.interval, self.fingerprint = folder, seconds, fingerprint
+        self.strategy = strategy or Strategy()
         self.saved_at = time.monotonic()
+        self.step: int | None = None
+        """Of the checkpoint saved or loaded last."""
 
     def due(self) -> bool:
         """Return whether it is time to save."""
@@ -62,58 +50,202 @@ class Checkpoints:
         state: State,
         model: torch.nn.Module,
         optimizer: torch.optim.Optimizer,
-        best: dict[str, torch.Tensor] | None,
+        best: Mapping[str, torch.Tensor] | None = None,
+        extra: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
-        """Write a checkpoint, replacing the last one only when complete."""
+        """Write a checkpoint, replacing the last one only when complete.
+
+        Args:
+            state: where the training stands.
+            model: whose parameters and buffers are kept.
+            optimizer: whose slots are kept, under the names of the parameters.
+            best: the weights of the best validation so far.
+            extra: what the objective carries from step to step.
+
+        Raises:
+            OSError: it could not be written (disk full, no permission); the last one is untouched.
+        """
         if self.folder is None:
             return
         started = time.monotonic()
-        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-        for number, slots in optimizer.state_dict()["state"].items():
-            tensors.update({f"optimizer.{number}.{slot}": torch.as_tensor(value) for slot, value in slots.items()})
-        if best is not None:
-            tensors.update({f"best.{name}": value for name, value in best.items()})
-        with new_folder(self.folder / LAST) as folder:
-            save_file({name: value.contiguous() for name, value in tensors.items()}, folder / "state.safetensors")
-            write_json(folder / "state.json", {**vars(state), "best": None if best is None else state.best})
-        self.saved_at = time.monotonic()
+        frozen = _frozen(model)
+        tensors = {f"model.{name}": value for name, value in model.state_dict().items() if name not in frozen}
+        for name, parameter in model.named_parameters():
+            for slot, value in optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{slot}::{name}"] = torch.as_tensor(value)
+        tensors |= {f"best.{name}": value for name, value in (best or {}).items() if name not in frozen}
+        tensors |= {f"extra.{name}": value for name, value in (extra or {}).items()}
+        groups = [
+            {key: value for key, value in group.items() if isinstance(value, (int, float))}
+            for group in optimizer.param_groups
+        ]
+        content = {
+            "fingerprint": self.fingerprint,
+            "state": {**vars(state), "best": None if best is None else state.best, "lowest_loss": _finite(state)},
+            "groups": groups,
+            "has_best": best is not None,
+        }
+        self._write(tensors, content)
+        self.step, self.saved_at = state.step, time.monotonic()
         self.interval = max(self.interval, 50 * (self.saved_at - started))
+
+    def _write(self, tensors: Mapping[str, torch.Tensor], content: dict[str, Any]) -> None:
+        assert self.folder is not None
+        strategy, saving = self.strategy, self.folder / SAVING
+        if strategy.rank == 0:
+            shutil.rmtree(saving, ignore_errors=True)
+            saving.mkdir(parents=True)
+        strategy.barrier()
+        failure: Exception | None = None
+        try:
+            entry = write_shard(tensors, saving, strategy.rank, strategy.owns_plain)
+            write_json(saving / f"shard-{strategy.rank:05}.json", entry)
+        except (OSError, SafetensorError) as error:  # every process must reach the barrier
+            failure = error
+        strategy.barrier()
+        if strategy.rank == 0 and failure is None:
+            try:
+                files = sorted(saving.glob("shard-*.json"))
+                if len(files) == strategy.world_size:
+                    write_json(saving / "state.json", {**content, "shards": [read_json(file) for file in files]})
+                    self._turn(saving)
+            except OSError as error:
+                failure = error
+        strategy.barrier()
+        if failure is not None:
+            shutil.rmtree(saving, ignore_errors=True)
+            raise OSError(str(failure)) from failure
+
+    def _turn(self, saving: Path) -> None:
+        """Let the finished folder become the last checkpoint, and the last one the previous."""
+        assert self.folder is not None
+        last, previous = self.folder / LAST, self.folder / PREVIOUS
+        if last.exists():
+            shutil.rmtree(previous, ignore_errors=True)
+            last.rename(previous)
+        saving.rename(last)
 
     def load(
         self, model: torch.nn.Module, optimizer: torch.optim.Optimizer
-    ) -> tuple[State, dict[str, torch.Tensor] | None] | None:
-        """Restore model and optimiser from the newest checkpoint; None if there is none that is complete."""
-        found = self._read()
+    ) -> tuple[State, dict[str, torch.Tensor] | None, dict[str, torch.Tensor]] | None:
+        """Restore model and optimiser from the newest checkpoint that is whole; None if there is none.
+
+        Returns:
+            The state, the weights of the best validation, and what the objective carries.
+
+        Raises:
+            InputError: the checkpoint belongs to another training.
+        """
+        found = self._newest()
         if found is None:
             return None
-        state, parts = found
-        model.load_state_dict(parts["model"])
-        slots: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in parts["optimizer"].items():
-            number, slot = name.split(".", 1)
-            slots.setdefault(int(number), {})[slot] = value
-        optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-        return state, parts["best"] or None
+        content, shards = found
+        shapes = shards.shapes()
+        self._fill_model(model, shards, shapes)
+        fill_optimizer(model, optimizer, shards, content["groups"])
+        best = None
+        if content["has_best"]:
+            best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+            for name, value in best.items():
+                if f"best.{name}" in shapes:
+                    shards.fill(f"best.{name}", value)
+        extra = {name[6:]: shards.whole(name) for name in shapes if name.startswith("extra.")}
+        state = dict(content["state"])
+        state["best"] = float("-inf") if state["best"] is None else state["best"]
+        state["lowest_loss"] = float("inf") if state["lowest_loss"] is None else state["lowest_loss"]
+        self.step, self.saved_at = int(state["step"]), time.monotonic()
+        return State(**state), best, extra
 
-    def _read(self) -> tuple[State, dict[str, dict[str, torch.Tensor]]] | None:
-        """Return the newest checkpoint that can be read whole; whatever else a kill left behind is removed."""
-        if self.folder is None or not self.folder.is_dir():
+    def set_aside(self) -> None:
+        """Remove the newest checkpoint, of which nothing good can come, where the one before it is whole."""
+        if self.folder is not None and self.strategy.rank == 0 and self._read(PREVIOUS) is not None:
+            shutil.rmtree(self.folder / LAST, ignore_errors=True)
+        self.strategy.barrier()
+
+    def _fill_model(self, model: torch.nn.Module, shards: Shards, shapes: dict[str, tuple[int, ...]]) -> None:
+        # Frozen weights are those of the model given: they are in no checkpoint.
+        frozen, target = _frozen(model), model.state_dict()
+        filled = {value.data_ptr() for name, value in target.items() if name in frozen}
+        for name, value in target.items():
+            if f"model.{name}" in shapes:
+                try:
+                    shards.fill(f"model.{name}", value)
+                except ValueError as error:
+                    raise InputError(
+                        f"the checkpoint is of another model: {error}; remove it to start anew", str(self.folder)
+                    ) from None
+                filled.add(value.data_ptr())
+        left = [name for name, value in target.items() if value.numel() and value.data_ptr() not in filled]
+        if left:
+            raise InputError(
+                f"the checkpoint is of another model: it lacks {left[0]}; remove it to start anew", str(self.folder)
+            )
+
+    def elapsed(self) -> float:
+        """Return the seconds of training that the newest checkpoint stands for, 0 without one.
+
+        Raises:
+            InputError: the checkpoint belongs to another training.
+        """
+        found = self._newest(verify=False)
+        return 0.0 if found is None else float(found[0]["state"]["elapsed"])
+
+    def _newest(self, verify: bool = True) -> tuple[dict[str, Any], Shards] | None:
+        """Return the newest checkpoint that can be read whole; a torn or damaged one is passed over."""
+        found = self._read(LAST, verify) or self._read(PREVIOUS, verify)
+        if found is not None and found[0]["fingerprint"] != self.fingerprint:
+            raise InputError(
+                "the checkpoint is of another training (its recipe, data or model differ); remove it to start anew",
+                str(found[1].folder),
+            )
+        return found
+
+    def _read(self, name: str, verify: bool = True) -> tuple[dict[str, Any], Shards] | None:
+        """Return a checkpoint if all of it is there and sound; without `verify` its tensors are not looked at."""
+        if self.folder is None:
             return None
-        # A kill between the two renames of `new_folder` leaves the newest checkpoint under the name of the old one.
-        for name in (LAST, f".{LAST}.old"):
-            try:
-                content = read_json(self.folder / name / "state.json")
-                best = float("-inf") if content["best"] is None else content["best"]
-                state = State(**{**content, "best": best})
-                tensors = load_file(self.folder / name / "state.safetensors")
-            except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-                continue
-            parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
-            for key, value in tensors.items():
-                part, rest = key.split(".", 1)
-                parts[part][rest] = value
-            for torn in self.folder.glob(f".{LAST}.*"):
-                if torn.name != name:
-                    shutil.rmtree(torn, ignore_errors=True)
-            return state, parts
-        return None
+        try:
+            content = read_json(self.folder / name / "state.json")
+            shards = Shards(self.folder / name, content["shards"])
+            if verify:
+                shards.verify()
+            State(**content["state"])
+            _ = content["fingerprint"], content["groups"], content["has_best"]
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+            return None
+        return content, shards
+
+
+def _frozen(model: torch.nn.Module) -> set[str]:
+    """Return the names of the parameters that are not trained."""
+    return {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+
+
+def fill_optimizer(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, shards: Shards, saved: list[dict[str, Any]]
+) -> None:
+    """Restore an optimiser's slots, which are kept under the names of the parameters; what it held is forgotten."""
+    optimizer.state.clear()  # a checkpoint of the first step has none, and what is there now led astray
+    slots: dict[str, list[str]] = {}
+    shapes = shards.shapes()
+    for key in shapes:
+        if key.startswith("optimizer."):
+            slot, owner = key[len("optimizer.") :].split("::", 1)
+            slots.setdefault(owner, []).append(slot)
+    fused = any(group.get("fused") for group in optimizer.param_groups)
+    for name, parameter in model.named_parameters():
+        for slot in slots.get(name, []):
+            key = f"optimizer.{slot}::{name}"
+            if shapes[key] == tuple(parameter.shape):
+                value = torch.zeros_like(parameter)
+                shards.fill(key, value)
+            else:
+                value = shards.whole(key)
+                value = value.to(parameter.device) if fused else value
+            optimizer.state[parameter][slot] = value
+    for number, group in enumerate(optimizer.param_groups):
+        group.update(saved[number % len(saved)])  # a strategy may have two pairs of groups (see `optimizer.groups`)
+
+
+def _finite(state: State) -> float | None:
+    return None if state.lowest_loss == float("inf") else state.lowest_loss

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 
 from lighten.progress import Stage
-from lighten.train.batches import Ids, pad, plan_batches
-from lighten.train.loop import forward
+from lighten.train.batches import Ids, plan_batches
+from lighten.train.datasets.dataset import Dataset, TextRows
+from lighten.train.objectives import forward
+from lighten.train.parallel.strategy import Strategy
 from lighten.train.precision import Precision
 
 
@@ -43,6 +45,7 @@ def infer(
     budget: int = 4096,
     stage: Stage | None = None,
     tick: Callable[[], None] = lambda: None,
+    strategy: Strategy | None = None,
 ) -> Inference:
     """Run a sequence classifier over token ids without gradients.
 
@@ -56,22 +59,46 @@ def infer(
         budget: tokens per batch, padding included.
         stage: told how many tokens are done.
         tick: called after every batch (the build's clock).
+        strategy: the processes that share the work; every one of them gets all logits. They keep no `states` and
+            no `pooled`.
     """
+    rows = TextRows(encoded, pad_id)
+    return infer_rows(
+        model, rows, precision, states=states, pooled=pooled, budget=budget, stage=stage, tick=tick, strategy=strategy
+    )
+
+
+def infer_rows(
+    model: Any,
+    dataset: Dataset,
+    precision: Precision,
+    *,
+    states: bool = False,
+    pooled: bool = False,
+    budget: int = 4096,
+    stage: Stage | None = None,
+    tick: Callable[[], None] = lambda: None,
+    strategy: Strategy | None = None,
+) -> Inference:
+    """Run a sequence classifier over any data set, such as the cached activations of frozen layers; see `infer`."""
     model.eval()
-    lengths = np.array([len(ids) for ids in encoded], np.int64)
+    lengths = dataset.lengths
+    if strategy is not None and strategy.world_size > 1:
+        logits = _together(model, dataset, precision, budget, strategy, tick)
+        return Inference(logits, None, torch.zeros(0, dtype=torch.int64))
     starts = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)]))
-    logits = torch.empty(len(encoded), model.config.num_labels)
+    logits = torch.empty(len(lengths), model.config.num_labels)
     kept: torch.Tensor | None = None
     means: torch.Tensor | None = None
     done = 0
     with torch.no_grad(), precision.context():
         for index in plan_batches(lengths, budget, None):
-            outputs = forward(model, pad(encoded, index, pad_id), states or pooled)
+            outputs = forward(model, dataset.batch(index), states or pooled)
             rows = torch.from_numpy(index)
             logits[rows] = outputs.logits.float()
             if pooled and outputs.states is not None:
                 if means is None:
-                    means = torch.empty(len(encoded), outputs.states.shape[-1])
+                    means = torch.empty(len(lengths), outputs.states.shape[-1])
                 mask = outputs.mask[..., None].float()
                 means[rows] = (outputs.states.float() * mask).sum(1) / mask.sum(1)
             if states and outputs.states is not None:
@@ -84,3 +111,24 @@ def infer(
                 stage.update(done, total=int(lengths.sum()))
             tick()
     return Inference(logits, kept, starts, means)
+
+
+def _together(
+    model: Any,
+    dataset: Dataset,
+    precision: Precision,
+    budget: int,
+    strategy: Strategy,
+    tick: Callable[[], None],
+) -> torch.Tensor:
+    """Return all logits [n, classes]; each copy of the model answers for its share of every batch."""
+    logits = torch.zeros(len(dataset.lengths), model.config.num_labels)
+    with torch.no_grad(), precision.context():
+        for index in plan_batches(dataset.lengths, budget * strategy.copies, None):
+            mine = index[strategy.share_of(strategy.copy, len(index))]
+            # Where layers are sharded every process must run every forward pass: one without rows runs another's.
+            found = strategy.answers(model, dataset.batch(mine if len(mine) else index[:1]))
+            if len(mine):
+                logits[torch.from_numpy(mine)] = found
+            tick()
+    return strategy.gather_sum(logits)
