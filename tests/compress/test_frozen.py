@@ -24,13 +24,13 @@ from lighten.train.batches import pad
 
 @pytest.fixture(autouse=True)
 def fp32(monkeypatch):
-    monkeypatch.setattr("lighten.train.precision._speed_ratio", lambda width, rows: 0.5)
+    monkeypatch.setattr("lighten.train.precision_probe.speed_ratio", lambda *_: 0.5)
 
 
 def graph_logits(folder, texts):
     session = onnxruntime.InferenceSession(graph_of(folder).SerializeToString(), providers=["CPUExecutionProvider"])
     batch = pad(encode(read_tokenizer(folder), texts, 40), np.arange(len(texts)), 0)
-    return session.run(["logits"], {"input_ids": batch.ids, "attention_mask": batch.mask})[0]
+    return session.run(["logits"], {"input_ids": batch.ids.numpy(), "attention_mask": batch.mask.numpy()})[0]
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tests.helpers.checkpoints import token_batch
 
 from lighten.compress import steps as registered
-from lighten.compress.steps import Distil, Finetune, Frozen, Intermediate, Layers, Linear, Quantise, Vocabulary
+from lighten.compress.steps import Distil, Finetune, Frozen, Intermediate, Layers, Linear, Norm, Quantise, Vocabulary
 from lighten.errors import InputError
 from lighten.export.checkpoint import graph_of
 from lighten.models.checkpoint import read_config
@@ -25,6 +25,8 @@ STEPS = [
     Layers(count=1),
     Layers(count=1, map="first"),
     Intermediate(width=40),
+    Norm(),
+    Norm(kind="batch", texts=20),
     Vocabulary(),
     Vocabulary(size=75),
     Quantise(),
@@ -88,7 +90,7 @@ def test_the_result_can_be_drawn_and_follows_the_seed(step, bert, tmp_path, make
     again = apply(step, bert, tmp_path / "2", make_context, teacher)
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
     assert contents(bert) == before
-    timing = ("seconds", "tokens_per_second", "history")
+    timing = ("seconds", "checkpoint_seconds", "tokens_per_second", "history")
     assert {k: v for k, v in first.items() if k not in timing} == {k: v for k, v in again.items() if k not in timing}
     json.dumps(first, allow_nan=False)
     graph = graph_of(tmp_path / "1")
@@ -101,7 +103,7 @@ def test_the_result_can_be_drawn_and_follows_the_seed(step, bert, tmp_path, make
 
 
 @pytest.mark.parametrize(
-    "step", [Finetune(epochs=0.5), Layers(count=1), Intermediate(width=40), Vocabulary(), Frozen()]
+    "step", [Finetune(epochs=0.5), Layers(count=1), Intermediate(width=40), Norm(), Vocabulary(), Frozen()]
 )
 def test_steps_on_weights_refuse_a_linear_model(step, bert, tmp_path, make_context, teacher):
     apply(Linear(), bert, tmp_path / "linear", make_context, teacher)
@@ -109,14 +111,14 @@ def test_steps_on_weights_refuse_a_linear_model(step, bert, tmp_path, make_conte
         apply(step, tmp_path / "linear", tmp_path / "next", make_context, teacher)
 
 
-@pytest.mark.parametrize("step", [Layers(count=1), Intermediate(width=40), Vocabulary(), Finetune(epochs=0.5)])
+@pytest.mark.parametrize("step", [Layers(count=1), Intermediate(width=40), Norm(), Vocabulary(), Finetune(epochs=0.5)])
 def test_a_wish_for_int8_is_not_forgotten(step, bert, tmp_path, make_context, teacher):
     apply(Quantise(bits=8), bert, tmp_path / "int8", make_context, teacher)
     apply(step, tmp_path / "int8", tmp_path / "next", make_context, teacher)
     assert "QAttention" in {node.op_type for node in graph_of(tmp_path / "next").graph.node}
 
 
-@pytest.mark.parametrize("step", [Layers(count=1), Intermediate(width=40), Vocabulary(), Quantise()])
+@pytest.mark.parametrize("step", [Layers(count=1), Intermediate(width=40), Norm(), Vocabulary(), Quantise()])
 def test_a_frozen_head_is_not_forgotten(step, bert, tmp_path, make_context, teacher):
     apply(Frozen(), bert, tmp_path / "frozen", make_context, teacher)
     apply(step, tmp_path / "frozen", tmp_path / "next", make_context, teacher)
@@ -135,6 +137,7 @@ def test_fine_tuning_replaces_a_frozen_head(bert, tmp_path, make_context, teache
         ({"layers": {"count": 0}}, "count: .* greater than or equal to 1"),
         ({"layers": {"count": 2, "map": "middle"}}, "map: .*'first', 'last' or 'spread'"),
         ({"intermediate": {"width": 4}}, "width: .* greater than or equal to 8"),
+        ({"norm": {"kind": "rms"}}, "kind: .*'none' or 'batch'"),
         ({"quantise": {"bits": 4}}, "bits: .* greater than or equal to 7"),
         ({"quantise": {"format": "int4"}}, "format: .*'int8'"),
         ("quantize", "'quantize' is no step; .*did you mean 'quantise'"),

@@ -15,7 +15,7 @@ from lighten.compress.teacher import cache_teacher, read_teacher
 
 @pytest.fixture(autouse=True)
 def fp32(monkeypatch):
-    monkeypatch.setattr("lighten.train.precision._speed_ratio", lambda width, rows: 0.5)
+    monkeypatch.setattr("lighten.train.precision_probe.speed_ratio", lambda *_: 0.5)
 
 
 @pytest.mark.parametrize("kind", KINDS)

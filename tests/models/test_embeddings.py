@@ -10,7 +10,9 @@ from tests.helpers.checkpoints import KINDS, write_model
 from lighten.models.embeddings import Narrowing, narrowed
 from lighten.models.load import load_classifier
 from lighten.train.batches import pad
-from lighten.train.loop import Settings, forward, make_optimizer
+from lighten.train.objectives import forward
+from lighten.train.optimizer import make_optimizer
+from lighten.train.settings import Settings
 
 TEXTS = [np.array(ids, np.int32) for ids in ([20, 31, 12, 40], [20, 50], [61, 12, 20])]
 

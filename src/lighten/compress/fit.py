@@ -16,11 +16,12 @@ from lighten.models.embeddings import Narrowing, narrowed
 from lighten.models.layout import number_of
 from lighten.models.load import load_classifier, save_classifier, suit_attention
 from lighten.models.tokens import Ids
-from lighten.train.batches import TokenBudgetSampler
+from lighten.train.datasets.dataset import TextRows
 from lighten.train.infer import infer
 from lighten.train.loop import Settings, Training
 from lighten.train.objectives import Objective
 from lighten.train.precision import Precision
+from lighten.train.sampler import Sampler
 
 STEPS_PER_EPOCH = 50
 SMALLEST_BATCH = 256
@@ -94,7 +95,7 @@ def fit(
     with narrowed(model, narrowing):
         training = Training(
             model,
-            TokenBudgetSampler(encoded, batch_budget(tokens_per_batch, encoded), pad_id, context.seed),
+            Sampler(TextRows(encoded, pad_id), batch_budget(tokens_per_batch, encoded), context.seed),
             objective,
             validate,
             settings,

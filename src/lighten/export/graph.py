@@ -15,6 +15,7 @@ from onnx import TensorProto
 
 from lighten.errors import InputError
 from lighten.export.draw import Graph
+from lighten.export.fold import fold_norms
 from lighten.export.numbers import Int8, quantise_columns, quantise_rows
 from lighten.models.encoder import Dense, Encoder, Layer, Norm
 from lighten.models.layout import Array
@@ -35,8 +36,11 @@ class Precision:
 def encoder_graph(encoder: Encoder, precision: Precision = Precision()) -> onnx.ModelProto:
     """Draw a classifier (output ``logits``) or, if it has no head, a feature extractor (``features``).
 
-    Inputs are ``input_ids`` and ``attention_mask`` [batch, tokens] in int64; padding is on the right.
+    Inputs are ``input_ids`` and ``attention_mask`` [batch, tokens] in int64; padding is on the right. Affine norms
+    are folded into the products around them.
     """
+    if encoder.affine:
+        encoder = fold_norms(encoder, gains=not precision.int8)
     graph = Graph()
     mask = graph.op("Cast", "attention_mask", to=TensorProto.INT32)
     draw = _Int8(graph, encoder, mask, precision.bits) if precision.int8 else _Float(graph, encoder, mask)
@@ -62,8 +66,12 @@ class _Float:
         graph, encoder = self.graph, self.encoder
         words = self.rows(encoder.words, "words", "input_ids")
         x = graph.op("Add", words, self.first_rows(encoder.positions, "positions"))
-        shift, scale = graph.weight("norm.shift", encoder.norm.shift), graph.weight("norm.scale", encoder.norm.scale)
-        x = graph.op("LayerNormalization", x, scale, shift, epsilon=encoder.epsilon, axis=-1)
+        if encoder.affine:
+            x = self.affine(x, encoder.norm, "norm")
+        else:
+            shift = graph.weight("norm.shift", encoder.norm.shift)
+            scale = graph.weight("norm.scale", encoder.norm.scale)
+            x = graph.op("LayerNormalization", x, scale, shift, epsilon=encoder.epsilon, axis=-1)
         if encoder.projection is not None:
             x = self.product(x, encoder.projection, "projection")
             x = graph.op("Add", x, graph.weight("projection.bias", encoder.projection.bias))
@@ -109,6 +117,11 @@ class _Float:
 
     def residual(self, x: str, skip: str, dense: Dense, norm: Norm, name: str) -> str:
         graph = self.graph
+        if self.encoder.affine:
+            added = self.product(x, dense, name)
+            if dense.bias.any():
+                added = graph.op("Add", added, graph.weight(name + ".bias", dense.bias))
+            return self.affine(graph.op("Add", added, skip), norm, name)
         return graph.fused(
             "SkipLayerNormalization",
             self.product(x, dense, name),
@@ -118,6 +131,13 @@ class _Float:
             graph.weight(name + ".bias", dense.bias),
             epsilon=self.encoder.epsilon,
         )
+
+    def affine(self, x: str, norm: Norm, name: str) -> str:
+        """What folding has left of a norm: usually nothing."""
+        graph = self.graph
+        if np.any(norm.scale != 1):
+            x = graph.op("Mul", x, graph.weight(name + ".scale", norm.scale))
+        return graph.op("Add", x, graph.weight(name + ".shift", norm.shift)) if norm.shift.any() else x
 
 
 class _Int8(_Float):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +102,10 @@ def _needed_weights(folder: Path) -> list[Path]:
     return files
 
 
-def read_state(folder: Path, leave: tuple[str, ...] = ()) -> dict[str, Array]:
+def read_state(folder: Path, leave: tuple[str, ...] = (), only: Container[str] | None = None) -> dict[str, Array]:
     """Read all tensors in float32 (integers as they are), those in the files named in `leave` excepted.
+
+    With `only`, tensors of other names are passed over.
 
     Raises:
         InputError: there are no weights, or a file is damaged.
@@ -116,6 +118,8 @@ def read_state(folder: Path, leave: tuple[str, ...] = ()) -> dict[str, Array]:
             # Through torch where it must be: numpy has no bfloat16.
             with safe_open(file, framework="pt") as tensors:
                 for name in tensors.keys():  # noqa: SIM118 (safe_open is no mapping)
+                    if only is not None and name not in only:
+                        continue
                     tensor = tensors.get_tensor(name)
                     value = tensor.float() if tensor.is_floating_point() else tensor
                     state[_modern(name)] = value.numpy()

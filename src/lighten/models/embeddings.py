@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.distributed.tensor import DTensor
 
 from lighten.models.tokens import Ids
 
@@ -45,10 +46,22 @@ def narrowed(model: Any, narrowing: Narrowing) -> Iterator[None]:
     kept = torch.nn.Embedding(len(rows), full.embedding_dim, None if padding is None else narrowing.one(int(padding)))
     with torch.no_grad():
         kept.weight.copy_(full.weight[rows])
+    kept.weight.requires_grad_(full.weight.requires_grad)  # a frozen table stays frozen
     model.set_input_embeddings(kept)
     try:
         yield
     finally:
-        with torch.no_grad():
-            full.weight[rows] = model.get_input_embeddings().weight
-        model.set_input_embeddings(full)
+        # Of a model that is sharded over processes, or cut into stages, the whole one is put together elsewhere.
+        trained = _table(model)
+        if trained is not None:
+            with torch.no_grad():
+                full.weight[rows] = trained
+            model.set_input_embeddings(full)
+
+
+def _table(model: Any) -> torch.Tensor | None:
+    try:
+        weight: torch.Tensor = model.get_input_embeddings().weight
+    except AttributeError:
+        return None
+    return None if isinstance(weight, DTensor) else weight

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lighten.models.affine import affine_of, norm_of
 from lighten.models.layout import Array, Names, Shape, names_of, number_of
 
 
@@ -22,7 +23,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class Norm:
-    """Layer normalisation: scale and shift [hidden]."""
+    """Layer normalisation, or in an affine encoder ``x * scale + shift`` alone: scale and shift [hidden]."""
 
     scale: Array
     shift: Array
@@ -51,6 +52,7 @@ class Encoder:
         projection: from the embeddings' width to the hidden width (ELECTRA), or None.
         head: dense layers after pooling; empty for a feature extractor.
         pooling: ``"first"`` token or ``"mean"`` over the tokens.
+        affine: the norms are affine maps (see `lighten.models.norms`).
     """
 
     words: Array
@@ -62,6 +64,7 @@ class Encoder:
     epsilon: float
     head: tuple[Dense, ...]
     pooling: str = "first"
+    affine: bool = False
 
 
 def encoder_from_state(config: Mapping[str, Any], state: Mapping[str, Array]) -> Encoder:
@@ -73,11 +76,14 @@ def encoder_from_state(config: Mapping[str, Any], state: Mapping[str, Array]) ->
     """
     names = names_of(config)
     prefix = names.prefix if any(name.startswith(names.prefix) for name in state) else ""
+    kind = norm_of(config)
 
     def dense(name: str, activation: str = "") -> Dense:
         return Dense(np.ascontiguousarray(state[name + ".weight"].T), state[name + ".bias"], activation)
 
     def norm(name: str) -> Norm:
+        if kind != "layer":
+            return Norm(*affine_of(kind, state, name))
         return Norm(state[name + ".weight"], state[name + ".bias"])
 
     def layer(index: int) -> Layer:
@@ -109,6 +115,7 @@ def encoder_from_state(config: Mapping[str, Any], state: Mapping[str, Array]) ->
         heads=number_of(config, "num_attention_heads"),
         epsilon=float(config.get("layer_norm_eps", 1e-12)),
         head=head,
+        affine=kind != "layer",
     )
 
 
@@ -124,7 +131,11 @@ def random_encoder(config: Mapping[str, Any], shape: Shape, seed: int = 0) -> En
     def dense(rows: int, columns: int, activation: str = "") -> Dense:
         return Dense(matrix(rows, columns), matrix(columns), activation)
 
+    affine = norm_of(config) != "layer"
+
     def norm(size: int) -> Norm:
+        if affine:  # ones would fold into nothing where others leave a product
+            return Norm(1 + matrix(size), matrix(size))
         return Norm(np.ones(size, np.float32), np.zeros(size, np.float32))
 
     hidden, inner = shape.hidden, shape.intermediate
@@ -153,6 +164,7 @@ def random_encoder(config: Mapping[str, Any], shape: Shape, seed: int = 0) -> En
         heads=shape.heads,
         epsilon=float(config.get("layer_norm_eps", 1e-12)),
         head=head,
+        affine=affine,
     )
 
 

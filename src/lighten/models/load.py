@@ -11,10 +11,13 @@ import torch
 from lighten.errors import InputError
 from lighten.models.checkpoint import check_model, copy_tokenizer
 from lighten.models.layout import Names, names_of
+from lighten.models.norms import restore
 
 
 def load_classifier(folder: Path, labels: Sequence[str], seed: int, dropout: float = 0.0) -> Any:
     """Load ``AutoModelForSequenceClassification``; a head that the checkpoint lacks is drawn from the seed.
+
+    A normalisation noted by `lighten.models.norms` is put back in.
 
     Args:
         folder: a transformers folder.
@@ -63,7 +66,7 @@ def load_classifier(folder: Path, labels: Sequence[str], seed: int, dropout: flo
         )
     except Exception as error:
         raise InputError(f"transformers cannot load the model: {error}", str(folder)) from None
-    _check_encoder(loaded, names, folder)
+    _check_encoder(loaded, names, folder, restore(model, folder))
     return model
 
 
@@ -80,11 +83,14 @@ def suit_attention(model: Any, longest: int) -> None:
     model.set_attn_implementation("eager" if longest <= SHORT else "sdpa")
 
 
-def _check_encoder(loaded: Mapping[str, Any], names: Names, folder: Path) -> None:
-    """Only a head may be new; an encoder of random numbers would train and answer as if it were the model."""
+def _check_encoder(loaded: Mapping[str, Any], names: Names, folder: Path, restored: Sequence[str]) -> None:
+    """Only a head may be new; an encoder of random numbers would train and answer as if it were the model.
+
+    Norms of another kind are new to transformers, and filled by us.
+    """
     new = [*loaded["missing_keys"], *(entry[0] for entry in loaded["mismatched_keys"])]
-    heads = tuple(name + "." for name, _ in names.head)
-    astray = sorted(name for name in new if not name.startswith(heads))
+    known = tuple(name + "." for name in (*(name for name, _ in names.head), *restored))
+    astray = sorted(name for name in new if not name.startswith(known))
     if astray:
         raise InputError(
             f"the weights do not fit config.json: {len(astray)} tensors of the encoder are missing or of another "

@@ -1,0 +1,184 @@
+"""Any model of transformers through its Auto classes: safetensors only, no remote code, quiet; or from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lighten.errors import InputError
+from lighten.models.checkpoint import check_model, copy_tokenizer, read_config, read_tokenizer_config
+from lighten.models.layout import LAYOUTS
+from lighten.models.norms import restore
+
+KINDS = {
+    "classifier": "AutoModelForSequenceClassification",
+    "masked": "AutoModelForMaskedLM",
+    "causal": "AutoModelForCausalLM",
+    "seq2seq": "AutoModelForSeq2SeqLM",
+}
+
+DROPOUTS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "classifier_dropout",
+    "dropout",
+    "attention_dropout",
+    "activation_dropout",
+    "seq_classif_dropout",
+    "resid_pdrop",
+    "embd_pdrop",
+    "attn_pdrop",
+    "dropout_rate",
+)
+
+
+def load_auto(
+    folder: Path,
+    kind: str,
+    *,
+    seed: int,
+    dropout: float = 0.0,
+    labels: Sequence[str] = (),
+    multi_label: bool = False,
+    from_scratch: bool = False,
+) -> Any:
+    """Load a model for a task; parts that the checkpoint lacks (a head) are drawn from the seed.
+
+    Args:
+        folder: a transformers folder; with `from_scratch` its config.json and tokenizer are enough.
+        kind: a key of `KINDS`.
+        seed: of new weights.
+        dropout: everywhere the architecture has one.
+        labels: names of the classes, for a classifier.
+        multi_label: whether a text may have several of them.
+        from_scratch: draw all weights.
+
+    Raises:
+        InputError: anything wrong with the folder, a model type without such a head, or weights of another one.
+    """
+    import transformers
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    if from_scratch:
+        read_config(folder)
+        if not (folder / "tokenizer.json").is_file():
+            raise InputError("no tokenizer.json (a fast tokenizer)", str(folder))
+    else:
+        check_model(folder)
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # a value out of place raises what the reading code happens to raise
+        raise InputError(f"transformers cannot read it: {error}", str(folder / "config.json")) from None
+    if kind == "classifier":
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: index for index, label in enumerate(labels)}
+        config.problem_type = "multi_label_classification" if multi_label else "single_label_classification"
+    if getattr(config, "pad_token_id", None) is None:
+        config.pad_token_id = special_tokens(folder).get("pad", 0)
+    for key in DROPOUTS:
+        if isinstance(getattr(config, key, None), (int, float)) or key == "classifier_dropout":
+            setattr(config, key, dropout)
+    home = getattr(transformers, KINDS[kind])
+    torch.manual_seed(seed)
+    if from_scratch:
+        try:
+            return home.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"no such model from scratch: {_short(error)}", str(folder)) from None
+    try:
+        model, loaded = home.from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            attn_implementation="sdpa",
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except Exception as error:
+        raise InputError(f"transformers cannot load the model: {_short(error)}", str(folder)) from None
+    prefix = model.base_model_prefix + "."
+    known = LAYOUTS.get(str(getattr(config, "model_type", "")))
+    heads = tuple(name + "." for name, _ in known.head) if known is not None else (prefix + "pooler.",)
+    new = [*loaded["missing_keys"], *(entry[0] for entry in loaded["mismatched_keys"])]
+    filled = heads + tuple(name + "." for name in restore(model, folder))
+    astray = sorted(name for name in new if name.startswith(prefix) and not name.startswith(filled))
+    if astray:
+        raise InputError(
+            f"the weights do not fit config.json: {len(astray)} tensors of the body are missing or of another shape, "
+            f"{astray[0]} among them",
+            str(folder),
+        )
+    return model
+
+
+def special_tokens(folder: Path) -> dict[str, int]:
+    """Return the ids of the special tokens by name: ``pad``, ``mask``, ``cls``, ``sep``, ``bos``, ``eos``, ``unk``.
+
+    From tokenizer_config.json, special_tokens_map.json or the usual spellings; those that the vocabulary lacks are
+    left out.
+    """
+    from lighten.models.checkpoint import read_object
+    from lighten.models.tokens import read_tokenizer
+
+    tokenizer = read_tokenizer(folder)
+    named = dict(read_tokenizer_config(folder))
+    if (folder / "special_tokens_map.json").is_file():
+        named = {**read_object(folder / "special_tokens_map.json"), **named}
+    usual = {
+        "pad": ("[PAD]", "<pad>"),
+        "mask": ("[MASK]", "<mask>"),
+        "cls": ("[CLS]", "<s>"),
+        "sep": ("[SEP]", "</s>"),
+        "bos": ("<s>", "<|im_start|>", "<|endoftext|>"),
+        "eos": ("</s>", "<|im_end|>", "<|endoftext|>", "[SEP]"),
+        "unk": ("[UNK]", "<unk>"),
+    }
+    found: dict[str, int] = {}
+    for name, spellings in usual.items():
+        given = named.get(f"{name}_token")
+        given = given.get("content") if isinstance(given, dict) else given
+        for token in ([given] if isinstance(given, str) else []) + list(spellings):
+            number = tokenizer.token_to_id(token)
+            if number is not None:
+                found[name] = number
+                break
+    return found
+
+
+def save_auto(model: Any, folder: Path, tokenizer: Path) -> None:
+    """Write the model with its tokenizer, loadable by plain transformers."""
+    model.save_pretrained(folder, safe_serialization=True)
+    copy_tokenizer(tokenizer, folder)
+
+
+def positions_of(model: Any) -> int | None:
+    """Return how many tokens the model can take; None where nothing limits it."""
+    config = model.config
+    for name in ("max_position_embeddings", "n_positions", "max_source_positions"):
+        value = getattr(config, name, None)
+        if isinstance(value, int) and value > 0:
+            # RoBERTa's table begins after the padding token.
+            offset = 2 if config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
+            return value - offset
+    return None
+
+
+def hidden_width(model: Any) -> int:
+    """Return the hidden width of a model, 384 where its configuration does not say."""
+    config = getattr(model, "config", None)
+    for name in ("hidden_size", "d_model", "dim", "n_embd"):
+        if isinstance(getattr(config, name, None), int):
+            return int(getattr(config, name))
+    return 384
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
