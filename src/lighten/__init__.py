@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from lighten.api import Result, build
+    from lighten.api import Result, TrainResult, build, plan
     from lighten.errors import InputError, LightenError
     from lighten.recipe import Budget, Recipe
     from lighten.runtime import Classifier, Prediction, load
@@ -27,6 +27,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "build": "lighten.api",
     "Result": "lighten.api",
+    "TrainResult": "lighten.api",
+    "plan": "lighten.api",
     "load": "lighten.runtime",
     "Classifier": "lighten.runtime",
     "Prediction": "lighten.runtime",
@@ -44,16 +46,21 @@ __all__ = [
     "Prediction",
     "Recipe",
     "Result",
+    "TrainResult",
     "__version__",
     "build",
     "load",
+    "plan",
+    "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        from importlib import import_module
+    from importlib import import_module
 
+    if name == "train":  # the package of the engine, which is callable
+        return import_module("lighten.train")
+    if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'lighten' has no attribute {name!r}")
 

@@ -24,11 +24,13 @@ class Stage:
         self.done = 0.0
         self.facts: dict[str, str] = {}
         self.started = time.monotonic()
+        self._first: tuple[float, float] | None = None
 
     def update(self, done: float | None = None, total: float | None = None, **facts: object) -> None:
         """Report how much is done so far (absolute, not a difference) and any facts worth showing."""
         if done is not None:
             self.done = done
+            self._first = self._first or (time.monotonic(), done)
         if total is not None:
             self.total = total
         self.facts.update({name: str(value) for name, value in facts.items()})
@@ -36,11 +38,17 @@ class Stage:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the end at the average pace so far; None while unknown."""
+        """Seconds until the end at the average pace so far; None while unknown.
+
+        The pace is that since the first report: work that goes on where it was stopped begins in the middle.
+        """
         if not self.total or not self.done:
             return None
-        elapsed = time.monotonic() - self.started
-        return max(0.0, elapsed * (self.total - self.done) / self.done)
+        started, before = self._first or (self.started, 0.0)
+        if self.done <= before:
+            started, before = self.started, 0.0
+        elapsed = time.monotonic() - started
+        return max(0.0, elapsed * (self.total - self.done) / (self.done - before))
 
     def __enter__(self) -> Stage:
         self.progress.begin(self)

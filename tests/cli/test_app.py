@@ -9,10 +9,12 @@ import pytest
 
 import lighten
 from lighten.pipeline.result import result_json_schema
+from lighten.pipeline.training_result import training_json_schema
 from lighten.recipe import recipe_json_schema
 
 HEAVY = {"torch", "transformers", "polars", "sklearn", "scipy", "rich", "jinja2", "onnx", "optuna"}
-VERBS = ("build", "predict", "report", "verify", "schema", "version")
+VERBS = ("build", "train", "plan", "predict", "report", "verify", "schema", "version")
+SCHEMAS = [("recipe", recipe_json_schema), ("result", result_json_schema), ("training", training_json_schema)]
 
 
 def _imported(*arguments):
@@ -85,7 +87,7 @@ def test_bad_usage_exits_2(run, arguments):
     assert "Traceback" not in done.output
 
 
-@pytest.mark.parametrize(("kind", "make"), [("recipe", recipe_json_schema), ("result", result_json_schema)])
+@pytest.mark.parametrize(("kind", "make"), SCHEMAS)
 def test_schema(run, kind, make):
     done = run("schema", kind)
     assert done.exit_code == 0

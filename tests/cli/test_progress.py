@@ -76,3 +76,14 @@ def test_an_error_leaves_the_terminal_usable():
     with pytest.raises(KeyboardInterrupt), RichProgress(stream, terminal=True) as progress, progress.stage("a"):
         raise KeyboardInterrupt
     assert stream.getvalue().rstrip("\n").endswith("\x1b[?25h") or "\x1b[?25h" in stream.getvalue()
+
+
+def test_work_that_goes_on_in_the_middle_is_not_thought_quick(clock):
+    with RichProgress(io.StringIO()) as progress, progress.stage("training", total=100) as stage:
+        assert stage.seconds_left is None
+        clock.now = 1.0
+        stage.update(50)  # where it was stopped
+        for second in range(1, 11):
+            clock.now = 1.0 + second
+            stage.update(50 + second)
+        assert stage.seconds_left == pytest.approx(40.0)

@@ -14,7 +14,7 @@ def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or the result.json in it.")],
     debug: Debug = False,
 ) -> None:
-    """Write report.html and the model card of a run again, from its result.json; prints where."""
+    """Write report.html of a run again, from its result.json, and a build's model card; prints where."""
     with guarded(debug):
         from lighten.report import write
 

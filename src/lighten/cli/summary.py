@@ -26,10 +26,10 @@ def summary(result: Result) -> str:
         for row in budget_rows(result.to_dict())
     ]
     if rows:
-        parts.append(_table([["budget", "limit", "measured", ""], *rows]))
+        parts.append(table([["budget", "limit", "measured", ""], *rows]))
     compared = _compared(result)
     if compared:
-        parts.append(_table([["", result.chosen["name"] if result.chosen else MISSING, "reference"], *compared]))
+        parts.append(table([["", result.chosen["name"] if result.chosen else MISSING, "reference"], *compared]))
     places = [f"report  {result.report}"]
     if result.chosen and result.model_folder.is_dir():
         places.append(f"model   {result.model_folder}")
@@ -48,7 +48,8 @@ def _compared(result: Result) -> list[list[str]]:
     return rows
 
 
-def _table(rows: list[list[str]]) -> str:
+def table(rows: list[list[str]]) -> str:
+    """Return rows of cells as aligned columns."""
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

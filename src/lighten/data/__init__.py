@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lighten.data.preparation import check, fingerprint, prepare
     from lighten.data.read import read_table
     from lighten.data.table_step import TableStep
+    from lighten.data.texts import prepare_texts
 
 _HOMES = {
     "Columns": "columns",
@@ -17,9 +18,10 @@ _HOMES = {
     "check": "preparation",
     "fingerprint": "preparation",
     "prepare": "preparation",
+    "prepare_texts": "texts",
     "read_table": "read",
 }
-__all__ = ["Columns", "TableStep", "check", "fingerprint", "prepare", "read_table"]
+__all__ = ["Columns", "TableStep", "check", "fingerprint", "prepare", "prepare_texts", "read_table"]
 
 
 def __getattr__(name: str) -> Any:

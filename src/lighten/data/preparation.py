@@ -17,7 +17,7 @@ from lighten.data.leaks import drop_same_text
 from lighten.data.load import drop_unusable, load, resolve_all
 from lighten.data.parts import Parts, group_names, make_parts
 from lighten.data.table_step import TableStep
-from lighten.errors import InputError
+from lighten.errors import InputError, nearest
 from lighten.pipeline import Examples, step_from_spec, write_examples, write_json, write_texts
 from lighten.progress import Progress
 from lighten.recipe import Data
@@ -40,6 +40,15 @@ def check(data: Data) -> list[TableStep]:
         raise InputError(f"{data.group!r} is the label column already; groups would be whole classes", "data.group")
     if data.labels is not None and (len(data.labels) < 2 or len(set(data.labels)) < len(data.labels)):
         raise InputError(f"expected two or more different labels; got {data.labels}", "data.labels")
+    return check_steps(data)
+
+
+def check_steps(data: Data) -> list[TableStep]:
+    """Return the steps on the table.
+
+    Raises:
+        InputError: an unknown step or field.
+    """
     specs = AUTO if data.prepare == "auto" else data.prepare
     steps = [step_from_spec("table", spec, f"data.prepare[{index}]") for index, spec in enumerate(specs)]
     return [step for step in steps if isinstance(step, TableStep)]
@@ -47,11 +56,16 @@ def check(data: Data) -> list[TableStep]:
 
 def fingerprint(data: Data, base: Path | None = None) -> list[str]:
     """Return the fingerprints of all sources, in a fixed order; fetches what is not on this machine yet."""
-    return [resolved.fingerprint for _, source in _sources(data) for resolved in resolve_all(source, base)]
+    return [resolved.fingerprint for _, source in sources_of(data) for resolved in resolve_all(source, base)]
 
 
 def prepare(
-    data: Data, seed: int, folder: Path, base: Path | None = None, progress: Progress | None = None
+    data: Data,
+    seed: int,
+    folder: Path,
+    base: Path | None = None,
+    progress: Progress | None = None,
+    further: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Read, clean, label and split the data and write it.
 
@@ -62,6 +76,7 @@ def prepare(
             where there is unlabelled text, ``unlabelled.jsonl``; nothing is written when an error is raised.
         base: folder that relative sources are looked for in first.
         progress: told what is going on.
+        further: more columns to keep, by the name they get.
 
     Returns:
         The JSON-ready report: ``rows_read``, ``labels``, ``splits``, ``steps``, ``leaks``, ``dropped``, ``seconds``.
@@ -76,12 +91,12 @@ def prepare(
         given: Parts = {}
         reports: list[dict[str, Any]] = []
         read: dict[str, int] = {}
-        for part, source in _sources(data):
+        for part, source in sources_of(data):
             stage.update(reading=part)
             columns = _columns(data, part)
             table = load(source, columns, base, progress)
             read[part] = table.height
-            given[part], notes = _apply(table, columns, steps)
+            given[part], notes = apply_steps(table, columns, steps)
             reports += notes
         unlabelled = given.pop("unlabelled", None)
         columns = _columns(data, "train")
@@ -97,7 +112,7 @@ def prepare(
             unlabelled, _ = drop_same_text(unlabelled, columns, *parts.values())
             leaks["unlabelled_in_parts"] = dropped["unlabelled_in_parts"] = count - unlabelled.height
             splits["unlabelled"] = {"rows": unlabelled.height}
-        _write(folder, parts, columns, labels, unlabelled)
+        _write(folder, parts, columns, labels, unlabelled, further or {})
     report = {
         "rows_read": read,
         "labels": labels,
@@ -107,11 +122,12 @@ def prepare(
         "dropped": dict(dropped),
         "seconds": round(time.monotonic() - started, 3),
     }
-    progress.note(_sentence(report))
+    progress.note(sentence(report))
     return report
 
 
-def _sources(data: Data) -> Iterator[tuple[Part, str | list[str]]]:
+def sources_of(data: Data) -> Iterator[tuple[Part, str | list[str]]]:
+    """Yield the parts that the recipe gives, with their sources."""
     yield "train", data.train
     if data.validation is not None:
         yield "validation", data.validation
@@ -127,7 +143,9 @@ def _columns(data: Data, part: Part) -> Columns:
     return Columns(data.text, data.label, data.group, part)
 
 
-def _apply(table: pl.DataFrame, columns: Columns, steps: list[TableStep]) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+def apply_steps(
+    table: pl.DataFrame, columns: Columns, steps: list[TableStep]
+) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
     """Apply the steps to one part; rows without text or label go after the filters and again last."""
     notes: list[dict[str, Any]] = []
     checked = False
@@ -154,20 +172,36 @@ def _summary(table: pl.DataFrame, columns: Columns, labels: list[str]) -> dict[s
     return summary
 
 
-def _write(folder: Path, parts: Parts, columns: Columns, labels: list[str], unlabelled: pl.DataFrame | None) -> None:
+def _write(
+    folder: Path,
+    parts: Parts,
+    columns: Columns,
+    labels: list[str],
+    unlabelled: pl.DataFrame | None,
+    further: dict[str, str],
+) -> None:
     index = {label: number for number, label in enumerate(labels)}
     for name, table in parts.items():
         numbers = [index[label] for label in table[str(columns.label)]]
         grouped = columns.group is not None and columns.group in table.columns
         groups = group_names(table, str(columns.group)) if grouped else None
-        examples = Examples(table[columns.text].to_list(), numbers, table[ROW].to_list(), groups)
+        more = {key: _column(table, column) for key, column in further.items() if name == "train"}
+        examples = Examples(table[columns.text].to_list(), numbers, table[ROW].to_list(), groups, more)
         write_examples(folder / f"{name}.jsonl", examples)
     write_json(folder / "labels.json", labels)
     if unlabelled is not None:
         write_texts(folder / "unlabelled.jsonl", unlabelled[columns.text])
 
 
-def _sentence(report: dict[str, Any]) -> str:
+def _column(table: pl.DataFrame, column: str) -> list[Any]:
+    if column not in table.columns:
+        known = [name for name in table.columns if not name.startswith("__")]
+        raise InputError(f"there is no column {column!r}; columns are {', '.join(known)}{nearest(column, known)}")
+    return table[column].to_list()
+
+
+def sentence(report: dict[str, Any]) -> str:
+    """Return what a preparation did in one line."""
     sizes = ", ".join(f"{split['rows']:,} {name}" for name, split in report["splits"].items())
     lost = ", ".join(f"{count:,} {reason}" for reason, count in report["dropped"].items() if count)
     return f"data: {sizes}; dropped: {lost or 'nothing'}"

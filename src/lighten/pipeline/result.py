@@ -106,6 +106,8 @@ def read(path: str | Path) -> dict[str, Any]:
     except ValueError:
         raise InputError("not a JSON document", str(file)) from None
     if not isinstance(result, dict) or "verdict" not in result:
+        if isinstance(result, dict) and result.get("kind") == "training":
+            raise InputError("this is the result of a training, not of a build", str(file))
         raise InputError("not a result of lighten: it has no verdict", str(file))
     if result.get("schema") != SCHEMA_VERSION:
         raise InputError(f"written in format {result.get('schema')!r}; this version reads {SCHEMA_VERSION}", str(file))

@@ -10,7 +10,7 @@ from lighten.pipeline import digest, read_json, write_json
 from lighten.pipeline.artifact import versions
 from lighten.pipeline.files import checksum
 from lighten.progress import Progress
-from lighten.recipe import Recipe
+from lighten.recipe import Recipe, check_buildable
 from lighten.search.conclude import conclude
 from lighten.search.deliver import deliver
 from lighten.search.ladder import climb
@@ -47,6 +47,7 @@ def build(
         BuildError: training diverged.
     """
     progress = progress or Progress()
+    check_buildable(recipe)
     with locked(out):
         identity = identify(recipe, base, progress)
         known = finished(out, identity[1])

@@ -37,8 +37,8 @@ def identify(recipe: Recipe, base: Path | None, progress: Progress) -> tuple[str
     if len(model.paths) != 1 or not model.paths[0].is_dir():
         raise InputError("a model is one folder with config.json and model.safetensors", f"model: {recipe.model}")
     settings = recipe.model_dump(mode="json")
-    budget = {key: settings.pop(key) for key in ("budget", "minimise", "maximise", "name")}
-    del budget["name"]
+    budget = {key: settings.pop(key) for key in ("budget", "minimise", "maximise", "name", "train")}
+    del budget["name"], budget["train"]  # the section of `lighten train`
     settings["data"] = {**settings["data"], "train": None, "test": None, "validation": None, "unlabelled": None}
     scope = digest([settings, fingerprints, model.fingerprint, versions()])
     return scope, digest([scope, budget]), model.paths[0], model.fingerprint

@@ -1,0 +1,252 @@
+"""Text classification: one label per text, or any number of them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from lighten.errors import InputError
+from lighten.measure.quality import compare
+from lighten.measure.statistics import bootstrap_interval
+from lighten.models.auto import hidden_width, load_auto, positions_of
+from lighten.models.embeddings import Narrowing, narrowed
+from lighten.models.freeze import layers_of, top_only
+from lighten.models.layout import LAYOUTS
+from lighten.models.load import suit_attention
+from lighten.models.long_texts import Fitted, mean_by_text
+from lighten.models.norms import set_norm
+from lighten.models.tokens import Ids
+from lighten.pipeline import read_json
+from lighten.pipeline.examples import Examples
+from lighten.tasks.encode import fitted
+from lighten.tasks.job import Built, Job, Quality, Setup, group_numbers
+from lighten.tasks.modify import modify
+from lighten.tasks.policy import order_of, peak_rate, tokens_per_step
+from lighten.train.activations import cache_activations, why_not_cache
+from lighten.train.batches import pad
+from lighten.train.datasets.cached import CachedRows
+from lighten.train.datasets.dataset import Dataset, TextRows
+from lighten.train.infer import infer, infer_rows
+from lighten.train.objectives import Classification, MultiLabel, RowObjective, class_weights, positive_weights
+from lighten.train.precision import Precision, choose
+from lighten.train.sampler import Sampler
+from lighten.train.settings import Look
+
+CALIBRATION_TOKENS = 4096
+"""Of the texts that other norms are fitted on."""
+
+
+class Classify:
+    """The task with its data at hand; `setup` gives the loop what it needs."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.recipe, self.train = job, job.recipe, job.recipe.train
+        self.many = self.recipe.data.multi_label
+        self.labels: list[str] = read_json(job.table / "labels.json")
+        self.examples = {part: job.examples(part) for part in ("train", "validation", "test")}
+        model = self._load()
+        self.pad_id = int(model.config.pad_token_id or 0)
+        self.width, limit = hidden_width(model), positions_of(model)
+        self.limit = self._limit(limit)
+        self.texts = {part: self._encode(part) for part in self.examples}
+        self.whole = Narrowing([ids for part in self.texts.values() for ids in part.encoded], range(self.pad_id + 1))
+        self.narrow = not self.train.freeze and self.train.lora is None
+        self._last = torch.empty(0)
+        self._activations: dict[str, CachedRows] = {}
+        self.cached = self._why_not_cache(model) is None
+        # The first `build` takes it instead of reading it again.
+        self._loaded: Any = self._with_norm(model)
+
+    def _load(self) -> Any:
+        train = self.train
+        return load_auto(
+            self.job.source,
+            "classifier",
+            seed=self.recipe.seed,
+            dropout=train.dropout,
+            labels=self.labels,
+            multi_label=self.many,
+            from_scratch=train.from_scratch,
+        )
+
+    def _fitted(self) -> Any:
+        return self._with_norm(self._load())
+
+    def _with_norm(self, model: Any) -> Any:
+        """Put in the norms that the recipe asks for, fitted on a batch of training texts."""
+        if self.train.norm != "layer":
+            set_norm(model, self.train.norm, self._some_texts())
+        return model
+
+    def _why_not_cache(self, model: Any) -> str | None:
+        """Return why the frozen bottom runs in every epoch, None where its answers are kept on disk.
+
+        Raises:
+            InputError: the recipe insists on a cache that cannot be.
+        """
+        train = self.train
+        if not train.freeze or train.cache is False:
+            return "not asked for"
+        tokens = sum(len(ids) for part in self.texts.values() for ids in part.encoded)
+        reason = why_not_cache(tokens, self.width, self.job.work)
+        if model.config.model_type not in LAYOUTS:
+            reason = f"model type {model.config.model_type!r} cannot be cut"
+        if train.freeze >= len(layers_of(model)):
+            reason = "no layer is left to train"
+        if train.order != "shuffled" or train.length_warmup:
+            reason = reason or ("texts that are cut change the activations" if train.length_warmup else None)
+        if reason is not None:
+            if train.cache is True:
+                raise InputError(reason, "train.cache")
+            self.job.progress.note(f"frozen layers run in every epoch: {reason}")
+        return reason
+
+    def _limit(self, positions: int | None) -> int:
+        wanted = self.train.max_tokens
+        if wanted is not None and positions is not None and wanted > positions:
+            raise InputError(f"the model takes {positions} tokens at most; got {wanted}", "train.max_tokens")
+        return wanted or positions or 512
+
+    def _encode(self, part: str) -> Fitted:
+        """Token ids of a part, fitted to the model's limit, and what that cost."""
+        return fitted(self.job, part, self.examples[part].texts, self.limit)
+
+    def build(self) -> Built:
+        """Load the model and modify it as the recipe says."""
+        model, undo = self._loaded or self._fitted(), ExitStack()
+        self._loaded = None
+        suit_attention(model, max(len(ids) for part in self.texts.values() for ids in part.encoded))
+        modify(model, self.train, undo)
+        if self.cached:
+            undo.enter_context(top_only(model, self.train.freeze))
+        if self.narrow:
+            undo.enter_context(narrowed(model, self.whole))
+        return Built(model, undo)
+
+    def _some_texts(self) -> dict[str, torch.Tensor]:
+        """Return one batch of training texts, for the norms to be fitted on."""
+        encoded = self.texts["train"].encoded
+        lengths = np.cumsum([len(ids) for ids in encoded])
+        rows = np.arange(max(1, int(np.searchsorted(lengths, CALIBRATION_TOKENS))))
+        return pad(encoded, rows, self.pad_id).inputs
+
+    def rows(self, part: str) -> Dataset:
+        """Return a part as the model in training takes it: token ids, or activations of the frozen layers."""
+        if not self.cached:
+            return TextRows(*self.ids(part))
+        if part not in self._activations:
+            model = self._loaded = self._loaded or self._fitted()
+            precision = choose(self.train.precision, self.width)
+            with self.job.progress.stage(f"activations of the frozen layers, {part}") as stage:
+                self._activations[part] = cache_activations(
+                    model,
+                    self.texts[part].encoded,
+                    self.pad_id,
+                    self.train.freeze,
+                    self.job.work / "activations",
+                    precision,
+                    stage=stage,
+                    tick=self.job.tick,
+                )
+        return self._activations[part]
+
+    def ids(self, part: str) -> tuple[list[Ids], int]:
+        """Return a part's token ids and the padding token, as the model in training counts them."""
+        encoded = list(self.texts[part].encoded)
+        return (self.whole(encoded), self.whole.one(self.pad_id)) if self.narrow else (encoded, self.pad_id)
+
+    def targets(self, part: str) -> torch.Tensor:
+        """Return the labels of a part's rows (chunks have that of their text): [n], or [n, classes] of 0 and 1."""
+        examples, owner = self.examples[part], self.texts[part].owner
+        if not self.many:
+            return torch.tensor(examples.labels)[torch.from_numpy(owner)]
+        found = torch.zeros(len(examples), len(self.labels))
+        for row, several in enumerate(examples.more["labels"]):
+            found[row, several] = 1.0
+        return found[torch.from_numpy(owner)]
+
+    def objective(self) -> RowObjective:
+        """Return the loss on the training labels."""
+        targets = self.targets("train")
+        weights = self._weights(targets)
+        if self.many:
+            return MultiLabel(targets, weights)
+        return Classification(targets, weights, self.train.label_smoothing)
+
+    def _weights(self, targets: torch.Tensor) -> torch.Tensor | None:
+        given = self.train.class_weights
+        if given == "none":
+            return None
+        if isinstance(given, dict):
+            strange = sorted(set(given) - set(self.labels))
+            if strange:
+                raise InputError(f"{strange[0]!r} is no label; known are {self.labels}", "train.class_weights")
+            return torch.tensor([float(given.get(label, 1.0)) for label in self.labels])
+        return positive_weights(targets) if self.many else class_weights(targets, len(self.labels))
+
+    def setup(self) -> Setup:
+        """Return what the loop needs."""
+        dataset = self.rows("train")
+        budget = tokens_per_step(self.train, dataset.lengths)
+        order = order_of(self.train, self.examples["train"], dataset.lengths, self.texts["train"].owner)
+        tokens = {part: sum(len(ids) for ids in self.texts[part].encoded) for part in self.texts}
+        return Setup(
+            build=self.build,
+            sampler=Sampler(dataset, budget, self.recipe.seed, order),
+            objective=self.objective(),
+            validate=partial(self.look, self.rows("validation")),
+            judge=self.judge,
+            metric=self.metric,
+            rate=peak_rate(2e-4, self.width),
+            restore_margin=1.5,
+            test_share=tokens["test"] / max(1, tokens["validation"]),
+            facts={"labels": self.labels, "tokens": tokens, "max_tokens": self.limit, "cached": self.cached},
+        )
+
+    @property
+    def metric(self) -> str:
+        """Name of the score."""
+        return "f1_samples" if self.many else "accuracy"
+
+    def look(self, rows: Dataset, model: Any, precision: Precision) -> Look:
+        """Score the model in training on the validation part."""
+        logits = infer_rows(model, rows, precision, tick=self.job.tick, strategy=self.job.strategy).logits
+        self._last = logits
+        targets = self.targets("validation")
+        if self.many:
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
+        else:
+            loss = torch.nn.functional.cross_entropy(logits, targets)
+        scores = self._scores("validation", logits)
+        return Look(float(scores.mean() * 100), float(loss))
+
+    def _scores(self, part: str, logits: torch.Tensor) -> Any:
+        """Return the score of each text, 0 to 1: right or wrong, or the F1 of its labels."""
+        joined = mean_by_text(logits.numpy(), self.texts[part].owner)
+        examples: Examples = self.examples[part]
+        if not self.many:
+            return (joined.argmax(1) == np.array(examples.labels)).astype(np.float64)
+        said = joined > 0
+        truth = np.zeros_like(said)
+        for row, several in enumerate(examples.more["labels"]):
+            truth[row, several] = True
+        both, sizes = (said & truth).sum(1), said.sum(1) + truth.sum(1)
+        return np.where(sizes > 0, 2 * both / np.maximum(sizes, 1), 1.0)
+
+    def judge(self, model: Any, part: str, precision: Precision) -> Quality:
+        """Measure the finished model on a part, with an interval."""
+        encoded = list(self.texts[part].encoded)
+        logits = self._last if model is None else infer(model, encoded, self.pad_id, precision).logits
+        examples = self.examples[part]
+        if self.many:
+            interval = bootstrap_interval(100 * self._scores(part, logits), np.mean, self.recipe.seed)
+        else:
+            said = mean_by_text(logits.numpy(), self.texts[part].owner).argmax(1)
+            truth, groups = np.array(examples.labels), group_numbers(examples)
+            seed = self.recipe.seed
+            interval = compare(truth, said, said, len(self.labels), seed=seed, groups=groups).candidate
+        return Quality(self.metric, interval, len(examples))

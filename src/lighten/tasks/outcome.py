@@ -1,0 +1,131 @@
+"""What a training leaves behind: the checkpoint in plain form, and result.json."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from lighten.errors import BuildError
+from lighten.measure.machine import describe
+from lighten.models.auto import save_auto
+from lighten.pipeline import Clock, write_json
+from lighten.pipeline.artifact import versions
+from lighten.pipeline.files import new_folder
+from lighten.tasks.job import Built, Job, Setup
+from lighten.train.loop import Training
+from lighten.train.settings import Report, Settings
+
+NAMES = {"accuracy": "accuracy", "perplexity": "perplexity", "f1_samples": "F1 (mean over texts)"}
+
+
+def whole(training: Training, setup: Setup, built: Built) -> Any:
+    """Return the trained model on the first process: shards put together, LoRA merged, embeddings complete."""
+    strategy = training.strategy
+    if strategy.name in ("none", "ddp"):
+        built.undo.close()
+        return built.model.to("cpu")
+    state = strategy.full_state(training.model)
+    if strategy.rank:
+        return None
+    fresh = setup.build()
+    fresh.model.load_state_dict(state)
+    fresh.undo.close()
+    return fresh.model
+
+
+def save_model(model: Any, out: Path, source: Path) -> None:
+    """Write ``out/model``.
+
+    Raises:
+        BuildError: it cannot be written; the checkpoints are still there.
+    """
+    with _saving("model"), new_folder(out / "model") as folder:
+        save_auto(model, folder, source)
+
+
+def judged(setup: Setup, training: Training, report: Report, model: Any) -> dict[str, Any]:
+    """Return the quality on validation and on the sealed test, each with its interval."""
+    # The last look at validation was at these very weights, unless others were put back.
+    seen = model if report.restored else None
+    validation = setup.judge(seen, "validation", training.precision)
+    test = setup.judge(model, "test", training.precision)
+    return {"metric": setup.metric, "validation": validation.to_dict(), "test": test.to_dict()}
+
+
+def write_result(
+    out: Path,
+    job: Job,
+    setup: Setup,
+    report: Report,
+    settings: Settings,
+    quality: dict[str, Any],
+    predicted: dict[str, Any] | None,
+    seen: dict[str, Any],
+    **facts: Any,
+) -> dict[str, Any]:
+    """Write ``out/result.json`` and return its content.
+
+    Raises:
+        BuildError: it cannot be written; the checkpoints are still there.
+    """
+    recipe, clock = job.recipe, job.clock
+    result = {
+        "schema": 1,
+        "kind": "training",
+        "name": recipe.name,
+        "task": recipe.task,
+        "sentence": sentence(quality, report, clock),
+        "quality": quality,
+        "training": finite(asdict(report)),
+        "predicted": predicted,
+        "seen": {**seen, "seconds": round(clock.spent, 2)},
+        "clock": None
+        if clock.budget is None
+        else {"limit_seconds": clock.budget, "used_seconds": round(clock.spent, 2)},
+        "model": "model",
+        "data": {**facts.pop("data"), **setup.facts, **job.facts},
+        "settings": finite({**asdict(settings), "precision": report.precision}),
+        "machine": describe(),
+        "versions": versions(),
+        "seed": recipe.seed,
+        "recipe": recipe.resolved(),
+        **facts,
+    }
+    with _saving("result"):
+        write_json(out / "result.json", result)
+    return result
+
+
+def sentence(quality: dict[str, Any], report: Report, clock: Clock) -> str:
+    """Return the outcome in one line."""
+    test = quality["test"]
+    low, high = test["ci95"]
+    said = f"{NAMES.get(quality['metric'], quality['metric'])} {test['value']:.2f} ({low:.2f} to {high:.2f})"
+    said += f" on the sealed test after {report.epochs:.1f} epochs, {clock.spent:.0f} s"
+    return said + (f" of {clock.budget:.0f}" if clock.budget is not None else "")
+
+
+def finite(value: Any) -> Any:
+    """Return the value with infinities and NaN as None: JSON has no word for them."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@contextmanager
+def _saving(what: str) -> Iterator[None]:
+    """Say in one line that something cannot be saved (disk full): the checkpoints are still there."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise BuildError(
+            f"the {what} cannot be saved: {error}; with room, the same command goes on from the last checkpoint"
+        ) from error

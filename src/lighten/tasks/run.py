@@ -1,0 +1,191 @@
+"""`lighten train` from recipe to result; read it from top to bottom."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lighten.errors import InputError
+from lighten.measure.machine import describe
+from lighten.measure.memory import own_peak_mb
+from lighten.pipeline import Clock, read_json, write_json, write_text
+from lighten.pipeline.artifact import versions
+from lighten.progress import Progress
+from lighten.recipe import Recipe
+from lighten.tasks.job import Job, Setup
+from lighten.tasks.lock import locked
+from lighten.tasks.opening import forget, identify, prepare
+from lighten.tasks.outcome import judged, save_model, whole, write_result
+from lighten.tasks.parallel import Processes, joined, strategy_for
+from lighten.tasks.plan import prediction
+from lighten.tasks.settings import precision_of, probed, settings_of, what_is_left
+from lighten.train.checkpoint import Checkpoints
+from lighten.train.loop import Training
+from lighten.train.metrics import JsonLines, Sink
+from lighten.train.parallel.memory import held
+from lighten.train.parallel.strategy import Strategy
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asked for; see `train`."""
+
+    recipe: Recipe
+    out: Path
+    base: Path | None
+    progress: Progress
+    restart: bool
+    command: str
+    started: float | None
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    base: Path | None = None,
+    progress: Progress | None = None,
+    restart: bool = False,
+    command: str = "",
+    started: float | None = None,
+) -> dict[str, Any]:
+    """Train a model and leave an ordinary transformers checkpoint in ``out/model``.
+
+    Started in several processes (RANK and WORLD_SIZE set) they train together.
+
+    Args:
+        recipe: what to train.
+        out: the run folder; a training that was interrupted there goes on.
+        base: folder that relative sources are relative to.
+        progress: where to report.
+        restart: forget what an earlier training left in the folder.
+        command: the command line, for the record.
+        started: when the user's clock began (`time.monotonic`); now when left out.
+
+    Returns:
+        The content of result.json, which was also written.
+
+    Raises:
+        InputError: bad recipe, data or model.
+        BuildError: the training diverged.
+    """
+    with joined() as group:
+        told = Progress() if group.rank or progress is None else progress
+        with locked(out, group):
+            return _train(Order(recipe, out, base, told, restart, command, started), group)
+
+
+def _train(order: Order, group: Processes) -> dict[str, Any]:
+    recipe, out, base, progress = order.recipe, order.out, order.base, order.progress
+    work = out / "work"
+    clock = Clock(recipe.clock_seconds, work / "clock.json" if group.rank == 0 else None)
+    if order.started is not None:
+        clock.started = order.started
+    if group.rank == 0 and order.restart:
+        forget(work)
+        (out / "result.json").unlink(missing_ok=True)
+        clock.before = 0.0
+    group.barrier()
+    scope, source = group.first(lambda: identify(recipe, base, progress))
+    known = finished(out, scope)
+    if known is not None:
+        progress.note("nothing to do: this training is finished; --restart trains again")
+        return known
+    trained = Checkpoints(work / "checkpoints", fingerprint=scope).elapsed()  # another recipe's is refused at once
+    table = group.first(lambda: prepare(recipe, work, base, progress, scope))
+    job = Job(recipe, source, table.path, work, Strategy(), clock, progress)
+    setup: Setup = task_of(job).setup()
+    built = setup.build()
+    base_mb = built.base_mb()
+    precision = precision_of(job, setup, built, group)
+    strategy = job.strategy = strategy_for(recipe.train.parallel, built.model, precision.name, group)
+    if group.rank == 0:
+        write_json(out / "environment.json", {"machine": describe(), "versions": versions()})
+        _write_recipe(recipe, out)
+    settings = probed(job, setup, built, settings_of(recipe, setup, clock), precision)
+    predicted = None
+    if group.rank == 0:
+        count = strategy.world_size
+        predicted = prediction(job, setup, built, settings, precision, strategy.name, count, base_mb)
+    settings = what_is_left(settings, clock, trained)
+    sinks = sinks_of(recipe, out) if group.rank == 0 else []
+    training = Training(
+        built.model,
+        setup.sampler,
+        setup.objective,
+        lambda precision: setup.validate(training.model, precision),
+        settings,
+        strategy=strategy,
+        checkpoints=work / "checkpoints",
+        fingerprint=scope,
+        sinks=sinks,
+        progress=progress,
+        name="training",
+        tick=job.tick,
+    )
+    try:
+        report = training.run()
+    finally:
+        for sink in sinks:
+            sink.close()
+    # Of the training: what follows holds a second model.
+    held_mb = round(held(training.model, training.optimizer).total / 1e6, 2)
+    seen = {"peak_memory_mb": round(own_peak_mb(), 1), "held_mb": held_mb}
+    model = whole(training, setup, built)
+    if group.rank:
+        group.barrier()  # the first process measures and writes
+        return read_json(out / "result.json")  # type: ignore[no-any-return]
+    save_model(model, out, source)
+    quality = judged(setup, training, report, model)
+    facts = {"scope": scope, "data": table.metrics, "reproduce": order.command}
+    result = write_result(out, job, setup, report, settings, quality, predicted, seen, **facts)
+    with suppress(OSError):
+        clock.tick(force=True)
+    shutil.rmtree(work / "checkpoints", ignore_errors=True)
+    group.barrier()
+    return result
+
+
+def task_of(job: Job) -> Any:
+    """Return the task of a recipe, its data read and its model loaded."""
+    if job.recipe.task == "text-classification":
+        from lighten.tasks.classify import Classify
+
+        return Classify(job)
+    if job.recipe.task == "language-modeling":
+        from lighten.tasks.language import LanguageModeling
+
+        return LanguageModeling(job)
+    from lighten.tasks.summarize import Summarize
+
+    return Summarize(job)
+
+
+def sinks_of(recipe: Recipe, out: Path) -> list[Sink]:
+    """Return where metrics go: metrics.jsonl, and the trackers asked for."""
+    from lighten.train.trackers import tracker
+
+    out.mkdir(parents=True, exist_ok=True)
+    named = [tracker(kind, out, recipe.name or out.name) for kind in recipe.train.track]
+    return [JsonLines(out / "metrics.jsonl"), *named]
+
+
+def finished(out: Path, scope: str) -> dict[str, Any] | None:
+    """Return the result of a finished training of the same recipe, if its model is there."""
+    try:
+        result: dict[str, Any] = read_json(out / "result.json")
+    except (OSError, ValueError):
+        return None
+    if result.get("kind") != "training":
+        raise InputError("this folder holds a build; choose another with --out", str(out))
+    there = (out / "model" / "config.json").is_file()
+    return result if result.get("scope") == scope and there else None
+
+
+def _write_recipe(recipe: Recipe, out: Path) -> None:
+    import yaml
+
+    write_text(out / "recipe.yaml", yaml.safe_dump(recipe.resolved(), sort_keys=False))

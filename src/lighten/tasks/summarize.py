@@ -1,0 +1,102 @@
+"""Sequence-to-sequence: summaries with teacher forcing, through any encoder-decoder of transformers."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from lighten.errors import InputError
+from lighten.models.auto import hidden_width, load_auto, positions_of
+from lighten.tasks.encode import fitted
+from lighten.tasks.interval import perplexity
+from lighten.tasks.job import PARTS, Built, Job, Quality, Setup
+from lighten.tasks.modify import modify
+from lighten.tasks.policy import order_of, peak_rate, tokens_per_step
+from lighten.train.datasets.pairs import PairRows
+from lighten.train.evaluate import Losses, losses_of
+from lighten.train.objectives import SequenceToSequence
+from lighten.train.precision import Precision
+from lighten.train.sampler import Sampler
+from lighten.train.settings import Look
+
+SUMMARY_TOKENS = 256
+"""Longest summary learned."""
+
+
+class Summarize:
+    """The task with its data at hand; `setup` gives the loop what it needs."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.recipe, self.train = job, job.recipe, job.recipe.train
+        model = self._load()
+        positions = positions_of(model)
+        wanted = self.train.max_tokens
+        if wanted is not None and positions is not None and wanted > positions:
+            raise InputError(f"the model takes {positions} tokens at most; got {wanted}", "train.max_tokens")
+        self.limit = wanted or min(positions or 512, 1024)
+        self.width = hidden_width(model)
+        self.pairs = {part: self._pairs(part, model) for part in PARTS}
+        self._loaded: Any = model
+        self._last = Losses([], [])
+
+    def _load(self) -> Any:
+        return load_auto(
+            self.job.source,
+            "seq2seq",
+            seed=self.recipe.seed,
+            dropout=self.train.dropout,
+            from_scratch=self.train.from_scratch,
+        )
+
+    def _pairs(self, part: str, model: Any) -> PairRows:
+        examples = self.job.examples(part)
+        sources = fitted(self.job, part, examples.texts, self.limit)
+        targets = fitted(self.job, part, examples.more["summary"], SUMMARY_TOKENS, "long_summaries", "truncate")
+        start = getattr(model.config, "decoder_start_token_id", None)
+        if start is None and model.config.model_type != "mbart":
+            start = model.config.pad_token_id
+        return PairRows(sources.encoded, targets.encoded, int(model.config.pad_token_id or 0), start)
+
+    def build(self) -> Built:
+        """Load the model and modify it as the recipe says."""
+        model, undo = self._loaded or self._load(), ExitStack()
+        self._loaded = None
+        modify(model, self.train, undo)
+        return Built(model, undo)
+
+    def setup(self) -> Setup:
+        """Return what the loop needs."""
+        dataset = self.pairs["train"]
+        budget = tokens_per_step(self.train, dataset.lengths)
+        order = order_of(self.train, self.job.examples("train"), dataset.lengths, np.arange(len(dataset.lengths)))
+        tokens = {part: int(self.pairs[part].lengths.sum()) for part in PARTS}
+        return Setup(
+            build=self.build,
+            sampler=Sampler(dataset, budget, self.recipe.seed, order),
+            objective=SequenceToSequence(self.train.label_smoothing),
+            validate=self.look,
+            judge=self.judge,
+            metric="perplexity",
+            rate=peak_rate(1e-3 if self.train.from_scratch else 1e-4, self.width),
+            restore_margin=0.02,
+            test_share=tokens["test"] / max(1, tokens["validation"]),
+            predicted_share=float(dataset.target_lengths.sum() / dataset.lengths.sum()),
+            facts={"tokens": tokens, "max_tokens": self.limit},
+        )
+
+    def look(self, model: Any, precision: Precision) -> Look:
+        """Mean loss per target token on the validation part; the score is its negative, so that more is better."""
+        job = self.job
+        self._last = losses_of(
+            model, self.pairs["validation"], SequenceToSequence(), precision, strategy=job.strategy, tick=job.tick
+        )
+        return Look(-self._last.mean, self._last.mean)
+
+    def judge(self, model: Any, part: str, precision: Precision) -> Quality:
+        """Measure the finished model's perplexity per target token, with an interval over the texts."""
+        if model is not None:
+            self._last = losses_of(model, self.pairs[part], SequenceToSequence(), precision)
+        interval = perplexity(self._last, self.recipe.seed)
+        return Quality("perplexity", interval, self._last.total, higher_is_better=False)

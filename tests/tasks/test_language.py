@@ -1,0 +1,104 @@
+"""`lighten train` on language models and summaries, from scratch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.tasks.conftest import weights_of, write_csv, write_language_model
+
+import lighten
+from lighten.errors import InputError
+
+WORDS = ["the", "film", "was", "great", "and", "the", "movie", "is", "dull", "of", "a", "mess"]
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """Sentences that follow a pattern: the next word is nearly certain."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(150):
+        start = int(rng.integers(len(WORDS)))
+        rows.append(" ".join([WORDS[(start + i) % len(WORDS)] for i in range(20)] + [str(number)]))
+    return write_csv(tmp_path_factory.mktemp("texts") / "texts.csv", {"text": rows, "summary": [r[:12] for r in rows]})
+
+
+def recipe(texts, model, task="language-modeling", data=None, **train):
+    how = {"from_scratch": True, "epochs": 6, "learning_rate": 5e-3, "precision": "fp32", "tokens_per_batch": 256}
+    return {
+        "task": task,
+        "data": {"train": str(texts), "text": "text", "prepare": [], **(data or {})},
+        "model": str(model),
+        "train": {**how, **train},
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "train"),
+    [
+        ("llama", {}),
+        ("llama", {"block": 32}),
+        ("llama", {"segment": 16, "memory": 32}),
+        ("bert", {}),
+        ("bert", {"block": 48}),
+    ],
+    ids=["causal", "packed", "stream", "masked", "masked-packed"],
+)
+def test_perplexity_falls(texts, tmp_path, kind, train):
+    model = write_language_model(tmp_path / "model", kind)
+    result = lighten.train(recipe(texts, model, **train), tmp_path / "run")
+    looks = [-entry["validation"] for entry in result["training"]["history"] if entry["validation"] is not None]
+    assert looks[-1] < 0.8 * looks[0]
+    quality = result["quality"]
+    assert quality["metric"] == "perplexity" and quality["test"]["value"] < 40
+    assert result["data"]["objective"] == ("masked" if kind == "bert" else "causal")
+    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+
+    home = AutoModelForMaskedLM if kind == "bert" else AutoModelForCausalLM
+    _, info = home.from_pretrained(result.model_folder, output_loading_info=True)
+    assert not info["missing_keys"]
+
+
+def test_continued_training_starts_where_the_first_ended(texts, tmp_path):
+    model = write_language_model(tmp_path / "model", "llama")
+    first = lighten.train(recipe(texts, model), tmp_path / "one")
+    second = lighten.train(
+        recipe(texts, first.model_folder, from_scratch=False, epochs=1, learning_rate=1e-4), tmp_path / "two"
+    )
+    known = first["quality"]["validation"]["value"]
+    assert second["quality"]["validation"]["value"] == pytest.approx(known, rel=0.2)
+    assert weights_of(second.model_folder).keys() == weights_of(first.model_folder).keys()
+
+
+def test_summaries(texts, tmp_path):
+    model = write_language_model(tmp_path / "model", "bart")
+    result = lighten.train(
+        recipe(texts, model, "summarization", {"summary": "summary"}, epochs=10, learning_rate=1e-2), tmp_path / "run"
+    )
+    looks = [-entry["validation"] for entry in result["training"]["history"] if entry["validation"] is not None]
+    assert looks[-1] < 0.6 * looks[0] and result["quality"]["metric"] == "perplexity"
+    from transformers import AutoModelForSeq2SeqLM
+
+    AutoModelForSeq2SeqLM.from_pretrained(result.model_folder)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"summary": "sumary"}, "did you mean 'summary'"),
+        ({"text": "txt", "summary": "summary"}, "did you mean 'text'"),
+    ],
+)
+def test_a_misspelt_column(texts, tmp_path, data, message):
+    model = write_language_model(tmp_path / "model", "bart")
+    with pytest.raises(InputError, match=message):
+        lighten.train(recipe(texts, model, "summarization", data), tmp_path / "run")
+
+
+def test_a_stream_needs_a_rotary_model(texts, tmp_path):
+    from transformers import GPT2Config
+
+    model = write_language_model(tmp_path / "model", "llama")
+    GPT2Config(vocab_size=100, n_embd=32, n_layer=1, n_head=2, n_positions=64).save_pretrained(model)
+    with pytest.raises(InputError, match="position"):
+        lighten.train(recipe(texts, model, segment=16), tmp_path / "run")
