@@ -1,18 +1,19 @@
-"""``result.json`` made readable: one offline HTML page and a Markdown model card."""
+"""``result.json`` made readable: one offline HTML page, and for a build a Markdown model card."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lighten.report.page import render, write
+    from lighten.report.training_page import render_training, write_training
 
-__all__ = ["render", "write"]
+_HOMES = {"render": "page", "write": "page", "render_training": "training_page", "write_training": "training_page"}
+__all__ = ["render", "render_training", "write", "write_training"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from lighten.report import page
-
-        return getattr(page, name)
+    if name in _HOMES:
+        return getattr(import_module(f"lighten.report.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'lighten.report' has no attribute {name!r}")

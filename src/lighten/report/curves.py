@@ -29,7 +29,10 @@ def _plot(training: dict[str, Any], width: int, height: int) -> dict[str, Any] |
     valid = [row["validation"] for row in history if row.get("validation") is not None]
     said = f"Training of {training['name']}:"
     said += f" loss from {number(losses[0])} to {number(losses[-1])}." if losses else ""
-    said += f" Validation up to {points(max(valid))} points." if valid else ""
+    if valid and training.get("valid_name"):
+        said += f" Validation, {training['valid_name']}: from {number(valid[0])} to {number(valid[-1])}."
+    elif valid:
+        said += f" Validation up to {points(max(valid))} points."
     return {
         "name": training["name"],
         "facts": training,

@@ -17,6 +17,7 @@ import yaml
 from lighten.errors import MissingExtraError
 from lighten.pipeline.files import read_json, write_text
 from lighten.pipeline.result import RESULT, read
+from lighten.pipeline.training_result import is_training
 from lighten.report import words
 from lighten.report.card import card
 from lighten.report.curves import curves
@@ -33,6 +34,8 @@ FILTERS = ("number", "points", "signed", "interval", "duration", "limit_name", "
 def write(run: Path) -> Path:
     """Write ``report.html`` into a run folder, and ``README.md`` into its ``model/`` where there is one.
 
+    The run folder of a training gets its page from `write_training`.
+
     Returns:
         The path of the page.
 
@@ -41,6 +44,10 @@ def write(run: Path) -> Path:
     """
     run = Path(run)
     folder = run.parent if run.name == RESULT else run
+    if is_training(folder):
+        from lighten.report.training_page import write_training
+
+        return write_training(folder)
     result = read(folder)
     environment = read_json(folder / "environment.json") if (folder / "environment.json").is_file() else {}
     page = folder / "report.html"
@@ -57,9 +64,9 @@ def render(result: dict[str, Any], environment: dict[str, Any] | None = None) ->
         result: the content of ``result.json``.
         environment: the content of ``environment.json``; added to the section on the machine.
     """
-    style, script = (_text(name) for name in ("style.css", "page.js"))
+    style, script = (text_of(name) for name in ("style.css", "page.js"))
     return (
-        _templates()
+        templates()
         .get_template("page.html")
         .render(
             result=result,
@@ -115,12 +122,18 @@ def _environment(result: dict[str, Any], environment: dict[str, Any]) -> list[tu
 
 
 @cache
-def _text(name: str) -> str:
+def text_of(name: str) -> str:
+    """Return the content of a file beside the templates."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
+    """Return the pages' template engine, which escapes every text.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+    """
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ImportError:
