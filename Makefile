@@ -2,6 +2,7 @@
 # make test        lint, types, import floors, tests (what CI runs)
 # make test-slow   the tests that take minutes or need a package index
 # make bench       the benchmark behind the README's numbers
+# make bench-train the training engine beside transformers' Trainer (hours)
 # make lint        ruff, mypy, import-linter only
 # make format      let ruff put the files in order
 PYTHON ?= python3
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RECIPE ?= examples/reviews.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format bench clean
+.PHONY: help demo test test-slow lint format bench bench-train clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -51,6 +52,11 @@ format: $(VENV)/installed-dev
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/bench_compress.py
+
+bench-train: $(VENV)/installed
+	$(PIP) install --quiet -c constraints.txt -e '.[build,bench]'
+	$(BIN)/python benchmarks/bench_train.py
+	$(BIN)/python benchmarks/ablate_training.py
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

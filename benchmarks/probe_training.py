@@ -22,9 +22,10 @@ from lighten.models.load import load_classifier
 from lighten.models.tokens import encode, read_tokenizer
 from lighten.pipeline.examples import read_examples
 from lighten.sources import resolve
-from lighten.train.batches import TokenBudgetSampler
+from lighten.train.datasets.dataset import TextRows
 from lighten.train.loop import Settings, Training
 from lighten.train.objectives import Classification
+from lighten.train.sampler import Sampler
 from record import finish, parser
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +53,7 @@ def main() -> None:
                 for precision in ("bf16", "fp32"):
                     for budget in (1024, 2048):
                         classifier.set_attn_implementation(attention)
-                        sampler = TokenBudgetSampler(narrowing(encoded), budget, 0, 0)
+                        sampler = Sampler(TextRows(narrowing(encoded), 0), budget, 0)
                         epochs = (options.steps + 0.5) / len(sampler.batches(0))
                         settings = Settings(epochs=epochs, precision=precision, validations_per_epoch=1)
                         training = Training(classifier, sampler, Classification(labels), lambda p: 0.0, settings)
