@@ -21,7 +21,7 @@ from lighten.tasks.job import Built, Job, Setup
 from lighten.train.loop import Training
 from lighten.train.settings import Report, Settings
 
-NAMES = {"accuracy": "accuracy", "perplexity": "perplexity", "f1_samples": "F1 (mean over texts)"}
+NAMES = {"accuracy": "Accuracy", "perplexity": "Perplexity", "f1_samples": "F1 (mean over texts)"}
 
 
 def whole(training: Training, setup: Setup, built: Built) -> Any:
