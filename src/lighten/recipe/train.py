@@ -89,6 +89,8 @@ class Train(Section):
     """After an early stop, share of the steps done in which the rate still falls to zero."""
     restore_margin: float | None = Field(default=None, ge=0)
     """By how much an earlier state must beat the last one to be kept instead: points, or loss; the task chooses."""
+    soup: int | Literal["auto"] = "auto"
+    """Trainings under the one clock whose weights are averaged; ``auto`` follows the clock, 1 is the usual one."""
     freeze: int = Field(default=0, ge=0, le=1000)
     """Layers at the bottom that stay as they are, the embeddings with them."""
     cache: bool | Literal["auto"] = "auto"
@@ -96,7 +98,7 @@ class Train(Section):
     lora: Lora | None = None
     """Train small matrices instead of the weights."""
     gradient_checkpointing: bool = False
-    """Compute activations a second time instead of keeping them: less memory, about a third slower."""
+    """Compute activations a second time instead of keeping them: less memory, slower: each forward pass twice."""
     norm: Literal["layer", "none", "batch"] = "layer"
     """``none`` and ``batch`` replace the norms of the layers by ones that fold into linear layers at export."""
     order: Literal["shuffled", "curriculum", "importance"] = "shuffled"
@@ -131,6 +133,7 @@ class Train(Section):
         yield from self._problems_of_rate()
         yield from self._problems_of_batches()
         yield from self._problems_of_method()
+        yield from self._problems_of_soup()
 
     def _problems_of_rate(self) -> Iterator[str]:
         if self.optimizer == "schedule-free" and self.schedule != "constant":
@@ -153,6 +156,16 @@ class Train(Section):
             yield "train.order_column: the order importance needs the name of the column with the weights"
         if self.order == "shuffled" and self.order_column is not None:
             yield f"train.order_column: the order shuffled reads no column; got {self.order_column!r}"
+
+    def _problems_of_soup(self) -> Iterator[str]:
+        if self.soup == "auto":
+            return
+        if not 1 <= self.soup <= 64:
+            yield f"train.soup: between 1 and 64 trainings, or auto; got {self.soup}"
+        if self.soup > 1 and self.lora is not None:
+            yield "train.soup: the small matrices of lora cannot be averaged one by one; leave out one of the two"
+        if self.soup > 1 and self.from_scratch:
+            yield "train.soup: trainings from random weights have nothing in common to average; leave it out"
 
     def _problems_of_method(self) -> Iterator[str]:
         if self.segment is not None and self.objective == "masked":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,14 +129,9 @@ def _kept(job: Job, name: str) -> Path:
     return job.work / FOUND / job.table.name / f"{name}.json"
 
 
-def what_is_left(settings: Settings, clock: Clock, trained: float = 0.0) -> Settings:
-    """Return the settings with the time that the clock has left for the training.
-
-    Args:
-        settings: of the loop.
-        clock: of the whole job, earlier attempts included.
-        trained: seconds of training that the checkpoint to go on from stands for; the loop counts them as well.
-    """
-    if clock.budget is None:
-        return settings
-    return replace(settings, seconds=trained + max(1.0, clock.left - CLOSING_SECONDS))
+def kept_choice(job: Job, name: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what was found by trying at the first attempt of this training, or find it now and keep it."""
+    file = _kept(job, name)
+    if not file.exists():
+        write_json(file, find())
+    return dict(read_json(file))

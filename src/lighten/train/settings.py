@@ -94,3 +94,5 @@ class Report:
     """Whether the weights are those of an earlier, clearly better look, not the last ones."""
     notes: list[str] = field(default_factory=list)
     """What happened on the way: halved micro-batches, recoveries, checkpoints that could not be written."""
+    soup: dict[str, Any] | None = None
+    """Where weights of several trainings were averaged: how many, which, and the validation score of each."""
