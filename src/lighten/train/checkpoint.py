@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from lighten.errors import InputError
 from lighten.pipeline.files import read_json, write_json
 from lighten.train.parallel.strategy import Strategy
-from lighten.train.shards import Shards, write_shard
+from lighten.train.shards import Part, Shards, write_shard
 from lighten.train.state import State
 
 LAST, PREVIOUS, SAVING = "last", "previous", ".saving"
@@ -69,10 +69,13 @@ class Checkpoints:
             return
         started = time.monotonic()
         frozen = _frozen(model)
-        tensors = {f"model.{name}": value for name, value in model.state_dict().items() if name not in frozen}
+        tensors: dict[str, torch.Tensor | Part] = {
+            f"model.{name}": value for name, value in model.state_dict().items() if name not in frozen
+        }
         for name, parameter in model.named_parameters():
-            for slot, value in optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{slot}::{name}"] = torch.as_tensor(value)
+            own = self.strategy.own(parameter)
+            for slot, value in (optimizer.state.get(own, {}) if own is not None else {}).items():
+                tensors[f"optimizer.{slot}::{name}"] = self.strategy.placed(parameter, torch.as_tensor(value))
         tensors |= {f"best.{name}": value for name, value in (best or {}).items() if name not in frozen}
         tensors |= {f"extra.{name}": value for name, value in (extra or {}).items()}
         groups = [
@@ -89,7 +92,7 @@ class Checkpoints:
         self.step, self.saved_at = state.step, time.monotonic()
         self.interval = max(self.interval, 50 * (self.saved_at - started))
 
-    def _write(self, tensors: Mapping[str, torch.Tensor], content: dict[str, Any]) -> None:
+    def _write(self, tensors: Mapping[str, torch.Tensor | Part], content: dict[str, Any]) -> None:
         assert self.folder is not None
         strategy, saving = self.strategy, self.folder / SAVING
         if strategy.rank == 0:
@@ -141,8 +144,9 @@ class Checkpoints:
             return None
         content, shards = found
         shapes = shards.shapes()
+        self.strategy.barrier()  # where processes have their weights in common, no other may still be reading them
         self._fill_model(model, shards, shapes)
-        fill_optimizer(model, optimizer, shards, content["groups"])
+        fill_optimizer(model, optimizer, shards, content["groups"], self.strategy)
         best = None
         if content["has_best"]:
             best = {name: value.detach().clone() for name, value in model.state_dict().items()}
@@ -222,7 +226,11 @@ def _frozen(model: torch.nn.Module) -> set[str]:
 
 
 def fill_optimizer(
-    model: torch.nn.Module, optimizer: torch.optim.Optimizer, shards: Shards, saved: list[dict[str, Any]]
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    shards: Shards,
+    saved: list[dict[str, Any]],
+    strategy: Strategy,
 ) -> None:
     """Restore an optimiser's slots, which are kept under the names of the parameters; what it held is forgotten."""
     optimizer.state.clear()  # a checkpoint of the first step has none, and what is there now led astray
@@ -234,15 +242,18 @@ def fill_optimizer(
             slots.setdefault(owner, []).append(slot)
     fused = any(group.get("fused") for group in optimizer.param_groups)
     for name, parameter in model.named_parameters():
+        own = strategy.own(parameter)
+        if own is None:
+            continue
         for slot in slots.get(name, []):
             key = f"optimizer.{slot}::{name}"
             if shapes[key] == tuple(parameter.shape):
-                value = torch.zeros_like(parameter)
-                shards.fill(key, value)
+                value = torch.zeros_like(own)
+                shards.fill(key, strategy.placed(parameter, value))
             else:
                 value = shards.whole(key)
                 value = value.to(parameter.device) if fused else value
-            optimizer.state[parameter][slot] = value
+            optimizer.state[own][slot] = value
     for number, group in enumerate(optimizer.param_groups):
         group.update(saved[number % len(saved)])  # a strategy may have two pairs of groups (see `optimizer.groups`)
 

@@ -24,8 +24,26 @@ Range = tuple[tuple[int, ...], tuple[int, ...]]
 """Offset and shape of a part within its tensor."""
 
 
-def place(tensor: torch.Tensor) -> Range:
+@dataclass(frozen=True)
+class Part:
+    """Rows of a tensor of which this process alone has a plain copy.
+
+    Attributes:
+        values: the rows.
+        first: where they begin in the whole tensor.
+        shape: of the whole tensor.
+    """
+
+    values: torch.Tensor
+    first: int
+    shape: tuple[int, ...]
+
+
+def place(tensor: torch.Tensor | Part) -> Range:
     """Return which part of the whole tensor this process holds."""
+    if isinstance(tensor, Part):
+        shape = tuple(tensor.values.shape)
+        return (tensor.first, *(0,) * len(shape))[: len(shape)], shape
     if isinstance(tensor, DTensor):
         from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
@@ -34,13 +52,17 @@ def place(tensor: torch.Tensor) -> Range:
     return (0,) * tensor.dim(), tuple(tensor.shape)
 
 
-def local(tensor: torch.Tensor) -> torch.Tensor:
+def local(tensor: torch.Tensor | Part) -> torch.Tensor:
     """Return this process's part itself (a view)."""
+    if isinstance(tensor, Part):
+        return tensor.values
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def _first_copy(tensor: torch.Tensor, owns_plain: bool) -> bool:
+def _first_copy(tensor: torch.Tensor | Part, owns_plain: bool) -> bool:
     """Return whether this process is the one to write: of several that hold the same part, the first."""
+    if isinstance(tensor, Part):
+        return True
     if not isinstance(tensor, DTensor):
         return owns_plain
     coordinate: list[int] = list(tensor.device_mesh.get_coordinate() or [])
@@ -48,7 +70,7 @@ def _first_copy(tensor: torch.Tensor, owns_plain: bool) -> bool:
 
 
 def write_shard(
-    tensors: Mapping[str, torch.Tensor], folder: Path, rank: int, owns_plain: bool = True
+    tensors: Mapping[str, torch.Tensor | Part], folder: Path, rank: int, owns_plain: bool = True
 ) -> dict[str, Any]:
     """Write this process's parts to ``shard-RANK.safetensors``.
 
@@ -61,7 +83,7 @@ def write_shard(
     index: dict[str, Any] = {}
     seen: set[tuple[int, tuple[int, ...]]] = set()
     for name, tensor in tensors.items():
-        part = local(tensor.detach())
+        part = local(tensor).detach()
         key = (part.data_ptr(), tuple(part.shape))
         mine = name.startswith(OWN) or _first_copy(tensor, owns_plain)
         if not mine or (part.numel() and key in seen):
@@ -70,7 +92,7 @@ def write_shard(
         offset, shape = place(tensor)
         index[name] = {
             "shape": list(tensor.shape),
-            "dtype": str(tensor.dtype).removeprefix("torch."),
+            "dtype": str(part.dtype).removeprefix("torch."),
             "offset": list(offset),
             "part": list(shape),
         }
@@ -107,14 +129,14 @@ class Shards:
         """Return the whole shape of every tensor."""
         return {name: tuple(part["shape"]) for entry in self.entries for name, part in entry["tensors"].items()}
 
-    def fill(self, name: str, target: torch.Tensor) -> None:
+    def fill(self, name: str, target: torch.Tensor | Part) -> None:
         """Copy the range that `target` holds of the tensor `name` into it.
 
         Raises:
             ValueError: the whole shapes differ, or a file lacks part of the range.
         """
         offset, shape = place(target)
-        into = local(target.detach())
+        into = local(target).detach()
         missing = into.numel()
         for entry in self.entries:
             part = entry["tensors"].get(name)

@@ -82,10 +82,14 @@ def predict_memory(model: Any, largest: tuple[int, int], method: Method, accumul
     casts = cast_bytes(linear, method.half)
     # FSDP gathers a layer's weights before it runs and the next one's meanwhile, and reduces a layer's gradients.
     gathered = 3 * FULL * weights / max(1.0, shape.layers) if method.parallel == "fsdp" else 0.0
-    buckets = learned if method.parallel == "ddp" else 0.0
+    # Between CPUs each process reads its rows of the others' gradients, and has slots for them only; else DDP has
+    # buckets beside its gradients.
+    shared = method.parallel == "ddp" and method.device == "cpu"
+    buckets = learned * ((share - 1) / share if shared else 1.0) if method.parallel == "ddp" else 0.0
+    slots = 2 * learned / (share if shared else 1)
     away = method.cpu_offload and method.parallel == "fsdp" and method.device != "cpu"
     # Weights, the copy of the best ones, and two slots of the optimiser.
-    standing = 0.0 if away else held * 2 + 2 * learned + buckets
+    standing = 0.0 if away else held * 2 + slots + buckets
     passing = 0.0 if away else learned
     # A backward pass frees a layer's activations as it makes its gradients, so both are whole at a time only where it
     # accumulates; but on a CPU the allocator seldom finds room for the ones in the holes that the others left.
@@ -95,7 +99,7 @@ def predict_memory(model: Any, largest: tuple[int, int], method: Method, accumul
         parameters=held + casts + gathered,
         best=held,
         gradients=learned + buckets,
-        optimizer=2 * learned,
+        optimizer=slots,
         activations=activations,
         peak=standing + casts + gathered + moving,
         trained=trained,

@@ -14,7 +14,17 @@ from tests.helpers.checkpoints import write_model
 
 ROOT = Path(__file__).parents[3]
 LIMIT = 1e-5
-SAME = ("ddp", "ddp accumulated", "fsdp", "fsdp accumulated", "pipeline", "pipeline gpipe", "tensor")
+SHARED = ("ddp", "ddp accumulated", "ddp schedule-free", "ddp partly frozen")
+SAME = (
+    *SHARED,
+    "ddp sockets",
+    "ddp sockets accumulated",
+    "fsdp",
+    "fsdp accumulated",
+    "pipeline",
+    "pipeline gpipe",
+    "tensor",
+)
 READS = ("fsdp reads ddp", "ddp reads fsdp", "pipeline reads fsdp", "fsdp reads tensor")
 
 
@@ -65,7 +75,7 @@ def test_weights_losses_and_answers_are_those_of_one_process(found, name):
 @pytest.mark.parametrize("name", READS)
 def test_a_checkpoint_loads_in_another_strategy(found, name):
     for one in both(found, name):
-        assert one["weights"] < LIMIT and one["step"] > 5
+        assert one["weights"] < LIMIT and one["moments"] < LIMIT and one["step"] > 5
         assert one["slots"] == ["exp_avg", "exp_avg_sq", "step"]
 
 
@@ -75,22 +85,30 @@ def test_a_checkpoint_of_two_loads_in_one(found, folder):
     both(found, "fsdp")
     one = Checks(folder, 0)
     for saved in ("ddp", "fsdp", "pipeline"):
-        assert one.loads("none", "bert", saved, 1)["weights"] < LIMIT
+        read = one.loads("none", "bert", saved, 1)
+        assert read["weights"] < LIMIT and read["moments"] < LIMIT
     assert one.loads("none", "llama", "tensor", 1)["weights"] < LIMIT
 
 
 @pytest.mark.slow
 def test_a_checkpoint_of_two_loads_in_four(found, folder):
     four = run(folder, 4)
-    for name in ("four read two", "four read stages"):
-        assert max(one["weights"] for one in both(four, name)) < LIMIT
+    for name in ("four read two", "four share what two shared", "four read stages"):
+        assert max(max(one["weights"], one["moments"]) for one in both(four, name)) < LIMIT
     assert all("needs 4 layers; the model has 2" in one for one in both(four, "stages"))
 
 
 def test_sharding_halves_what_each_process_holds(found):
-    whole, part = both(found, "ddp")[0]["bytes"], [one["bytes"] for one in both(found, "fsdp")]
+    whole, part = both(found, "ddp sockets")[0]["bytes"], [one["bytes"] for one in both(found, "fsdp")]
     assert all(sum(one) <= 0.6 * sum(whole) for one in part)
     assert sum(one[0] for one in part) == whole[0]
+
+
+def test_data_parallel_shares_the_optimiser_out_in_shared_memory_only(found):
+    sockets, shared = both(found, "ddp sockets"), both(found, "ddp")
+    assert all(one["reason"] == "asked for; through shared memory" for one in shared)
+    assert sockets[0]["bytes"][:2] == shared[0]["bytes"][:2]
+    assert all(one["bytes"][2] <= 0.51 * sockets[0]["bytes"][2] for one in shared)
 
 
 def test_a_pipeline_holds_each_layer_once(found):

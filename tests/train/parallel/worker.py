@@ -22,12 +22,14 @@ from lighten.train.infer import infer
 from lighten.train.loop import Training
 from lighten.train.objectives import Classification, RowObjective
 from lighten.train.parallel.auto import make
+from lighten.train.parallel.ddp import DDP
 from lighten.train.parallel.group import Process, leave
 from lighten.train.parallel.memory import held
 from lighten.train.parallel.pipeline import Pipeline
 from lighten.train.parallel.strategy import Strategy
 from lighten.train.precision import Precision
 from lighten.train.sampler import Sampler
+from lighten.train.shards import local, place
 
 SETTINGS = replace(FAST, epochs=1, learning_rate=5e-4, validations_per_epoch=1)
 PLAIN = Precision("fp32", "")
@@ -56,6 +58,8 @@ class Checks:
         model = llama() if kind == "llama" else load_classifier(task.bert, ["bad", "good"], 0)
         if kind == "unused":
             model.unused = torch.nn.Linear(3, 3)
+        if kind == "frozen":
+            model.bert.embeddings.requires_grad_(False)
 
         def validate(precision: Precision) -> float:
             found = infer(training.model, task.encoded, 0, precision, strategy=strategy, budget=64).logits
@@ -75,11 +79,13 @@ class Checks:
         return training
 
     def strategy(self, name: str, world: int = 2, **options: Any) -> Strategy:
-        here = Process(self.rank, world, self.rank, world)
-        return make(name, here=here, rendezvous=f"file://{self.folder}/meet-{world}", **options)
+        here, rendezvous = Process(self.rank, world, self.rank, world), f"file://{self.folder}/meet-{world}"
+        if name == "sockets":  # what `make` takes where memory cannot be shared
+            return DDP(here=here, rendezvous=rendezvous)
+        return make(name, here=here, rendezvous=rendezvous, **options)
 
     def alone(self, kind: str, **changes: Any) -> tuple[dict[str, Any], Any, Any]:
-        training = self.training(Strategy(), kind, **changes)
+        training = self.reference = self.training(Strategy(), kind, **changes)
         report = training.run()
         return training.strategy.full_state(training.model), report, self.logits
 
@@ -104,6 +110,7 @@ class Checks:
             "steps": [report.steps, together.steps],
             "bytes": [sizes.parameters, sizes.gradients, sizes.optimizer],
             "name": together.parallel,
+            "reason": together.parallel_reason,
             "parts": [list(part) for part in getattr(strategy, "parts", [])],
             "owned": len(list(training.model.parameters())),
         }
@@ -122,8 +129,23 @@ class Checks:
         return {
             "weights": _apart(wanted, state) if self.rank == 0 else 0.0,
             "slots": sorted(more),
+            "moments": self.moments(training),
             "step": training.state.step,
         }
+
+    def moments(self, training: Any) -> float:
+        """Return how far this process's part of the mean gradients is from those of the training alone."""
+        alone, found = dict(self.reference.model.named_parameters()), [0.0]
+        for name, parameter in training.model.named_parameters():
+            own = training.strategy.own(parameter)
+            if own is None or not (slots := training.optimizer.state[own]):
+                continue
+            slot = training.strategy.placed(parameter, slots["exp_avg"])
+            offset, shape = place(slot)
+            window = tuple(slice(first, first + count) for first, count in zip(offset, shape, strict=True))
+            apart = local(slot) - self.reference.optimizer.state[alone[name]]["exp_avg"][window]
+            found += [float(apart.abs().max())] if apart.numel() else []
+        return max(found)
 
     def refused(self) -> Any:
         """Bad input on all processes: the messages."""
@@ -190,6 +212,10 @@ def two(checks: Checks) -> None:
     run = checks.run
     run("ddp", lambda: checks.same("ddp"))
     run("ddp accumulated", lambda: checks.same("ddp", "unused", micro_tokens=40))
+    run("ddp sockets", lambda: checks.same("sockets"))
+    run("ddp sockets accumulated", lambda: checks.same("sockets", "unused", micro_tokens=40))
+    run("ddp schedule-free", lambda: checks.same("ddp", "free", optimizer="schedule-free", schedule="constant"))
+    run("ddp partly frozen", lambda: checks.same("ddp", "frozen"))
     run("fsdp", lambda: checks.same("fsdp"))
     run("fsdp accumulated", lambda: checks.same("fsdp", "unused", micro_tokens=40))
     run("pipeline", lambda: checks.same("pipeline"))
@@ -208,6 +234,7 @@ def two(checks: Checks) -> None:
 def four(checks: Checks) -> None:
     """Run what needs four processes."""
     checks.run("four read two", lambda: checks.loads("fsdp", "bert", "fsdp", 4))
+    checks.run("four share what two shared", lambda: checks.loads("ddp", "bert", "ddp", 4))
     checks.run("four read stages", lambda: checks.loads("ddp", "bert", "pipeline", 4))
     checks.run("stages", lambda: _message(lambda: checks.training(checks.strategy("pipeline", 4))))
     leave()

@@ -113,6 +113,15 @@ def make(
     if choice.name == "none":
         return Strategy(choice.reason, here.device)
     common: dict[str, Any] = {"reason": choice.reason, "here": here, "rendezvous": rendezvous}
+    if choice.name == "ddp" and not gpu:
+        from lighten.train.parallel.shared import Shared
+        from lighten.train.parallel.shared_memory import obstacle
+
+        group.join(here, rendezvous)
+        why = obstacle(here)
+        if why is None:
+            return Shared(**{**common, "reason": f"{choice.reason}; through shared memory"})
+        common["reason"] = f"{choice.reason}; through sockets: {why}"
     if choice.name == "ddp":
         from lighten.train.parallel.ddp import DDP
 

@@ -12,6 +12,7 @@ import torch
 from lighten.train.batches import Batch, Index
 from lighten.train.objectives import Objective, forward
 from lighten.train.precision import Precision
+from lighten.train.shards import Part
 
 
 class Strategy:
@@ -86,8 +87,22 @@ class Strategy:
         """Return the context of a micro-batch; `more` says that others of the same step follow (no exchange yet)."""
         return nullcontext()
 
+    def own(self, parameter: torch.nn.Parameter) -> torch.nn.Parameter | None:
+        """Return what the optimiser of this process updates of a trained parameter: all of it, some rows, or nothing.
+
+        Its gradient is there after `gradients`.
+        """
+        return parameter
+
+    def placed(self, parameter: torch.nn.Parameter, slot: torch.Tensor) -> torch.Tensor | Part:
+        """Return a slot that the optimiser keeps for `own` of a parameter, with its place in the whole one's."""
+        return slot
+
+    def attach(self, optimizer: torch.optim.Optimizer) -> None:
+        """Make an optimiser of what this process owns safe to step."""
+
     def norm(self, parameters: Sequence[torch.nn.Parameter]) -> float:
-        """Return the norm of the gradients over all processes' parameters."""
+        """Return the norm of the gradients over all processes' parameters; each gives what it owns of them."""
         grads = [p.grad for p in parameters if p.grad is not None]
         if not grads:
             return 0.0
