@@ -150,7 +150,7 @@ def interrupt(monkeypatch, step: int, error: BaseException) -> None:
 
 def test_a_clock_leaves_a_resumed_training_what_is_left(recipe, tmp_path, monkeypatch):
     """The seconds before the interruption count once: not as spent by the clock and as trained by the loop as well."""
-    wanted = recipe({"budget": {"build_minutes": 1}}, epochs=None)
+    wanted = recipe({"budget": {"build_minutes": 1}}, epochs=None, soup=1)
     with monkeypatch.context() as patched:
         interrupt(patched, 8, Power())
         with pytest.raises(Power):
@@ -164,7 +164,7 @@ def test_a_clock_leaves_a_resumed_training_what_is_left(recipe, tmp_path, monkey
     left = []
 
     def steps(self, stage):
-        left.append(self.settings.seconds - self._elapsed())
+        left.append(self.settings.seconds - self.clock.elapsed)
         raise Power
 
     monkeypatch.setattr(Training, "_steps", steps)

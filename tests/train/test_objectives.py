@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from tests.helpers.tiny_training import TinyTask
 
 from lighten.train.objectives import Classification, Distillation, Outputs
 
@@ -153,3 +154,17 @@ def test_an_example_has_the_same_loss_in_any_batch(given):
         )
         found = objective(alone, given["index"][row : row + 1])
         assert found.item() == pytest.approx(together[row].item(), rel=1e-5)
+
+
+def test_the_loop_says_how_far_the_training_is():
+    task = TinyTask(48)
+    shares = []
+
+    class Watched(Classification):
+        def at(self, share: float) -> None:
+            shares.append(share)
+
+    training = task.training(objective=Watched(task.labels))
+    training.run()
+    assert len(shares) == training.state.step and shares[0] == 0
+    assert shares == sorted(shares) and 0.8 < shares[-1] < 1

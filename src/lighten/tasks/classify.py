@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -24,8 +23,8 @@ from lighten.pipeline import read_json
 from lighten.pipeline.examples import Examples
 from lighten.tasks.encode import fitted
 from lighten.tasks.job import Built, Job, Quality, Setup, group_numbers
-from lighten.tasks.modify import modify
-from lighten.tasks.policy import order_of, peak_rate, tokens_per_step
+from lighten.tasks.modify import modified
+from lighten.tasks.policy import limit_of, order_of, peak_rate, tokens_per_step
 from lighten.train.activations import cache_activations, why_not_cache
 from lighten.train.batches import pad
 from lighten.train.datasets.cached import CachedRows
@@ -50,8 +49,8 @@ class Classify:
         self.examples = {part: job.examples(part) for part in ("train", "validation", "test")}
         model = self._load()
         self.pad_id = int(model.config.pad_token_id or 0)
-        self.width, limit = hidden_width(model), positions_of(model)
-        self.limit = self._limit(limit)
+        self.width = hidden_width(model)
+        self.limit = limit_of(self.train.max_tokens, positions_of(model))
         self.texts = {part: self._encode(part) for part in self.examples}
         self.whole = Narrowing([ids for part in self.texts.values() for ids in part.encoded], range(self.pad_id + 1))
         self.narrow = not self.train.freeze and self.train.lora is None
@@ -105,27 +104,20 @@ class Classify:
             self.job.progress.note(f"frozen layers run in every epoch: {reason}")
         return reason
 
-    def _limit(self, positions: int | None) -> int:
-        wanted = self.train.max_tokens
-        if wanted is not None and positions is not None and wanted > positions:
-            raise InputError(f"the model takes {positions} tokens at most; got {wanted}", "train.max_tokens")
-        return wanted or positions or 512
-
     def _encode(self, part: str) -> Fitted:
         """Token ids of a part, fitted to the model's limit, and what that cost."""
         return fitted(self.job, part, self.examples[part].texts, self.limit)
 
     def build(self) -> Built:
         """Load the model and modify it as the recipe says."""
-        model, undo = self._loaded or self._fitted(), ExitStack()
-        self._loaded = None
+        model, self._loaded = self._loaded or self._fitted(), None
         suit_attention(model, max(len(ids) for part in self.texts.values() for ids in part.encoded))
-        modify(model, self.train, undo)
+        built = modified(model, self.train)
         if self.cached:
-            undo.enter_context(top_only(model, self.train.freeze))
+            built.undo.enter_context(top_only(model, self.train.freeze))
         if self.narrow:
-            undo.enter_context(narrowed(model, self.whole))
-        return Built(model, undo)
+            built.undo.enter_context(narrowed(model, self.whole))
+        return built
 
     def _some_texts(self) -> dict[str, torch.Tensor]:
         """Return one batch of training texts, for the norms to be fitted on."""

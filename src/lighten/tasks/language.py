@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from lighten.models.auto import hidden_width, load_auto, positions_of, special_t
 from lighten.models.tokens import Ids, read_tokenizer
 from lighten.tasks.interval import perplexity
 from lighten.tasks.job import PARTS, Built, Job, Quality, Setup
-from lighten.tasks.modify import modify
-from lighten.tasks.policy import order_of, peak_rate, tokens_per_step
+from lighten.tasks.modify import modified
+from lighten.tasks.policy import limit_of, order_of, peak_rate, tokens_per_step
 from lighten.train.datasets.dataset import Dataset
 from lighten.train.datasets.masked import MaskedRows
 from lighten.train.datasets.packed import PackedBlocks
@@ -43,7 +42,8 @@ class LanguageModeling:
         self.pad_id = int(model.config.pad_token_id or 0)
         self.vocabulary = int(model.config.vocab_size)
         self.width = hidden_width(model)
-        self.limit = self._limit(positions_of(model))
+        train = self.train
+        self.limit = limit_of(train.segment or train.block or train.max_tokens, positions_of(model), 512)
         self.encoded = {part: self._encode(part) for part in PARTS}
         self.datasets = {part: self._dataset(part) for part in PARTS}
         self._loaded: Any = model
@@ -72,12 +72,6 @@ class LanguageModeling:
             dropout=train.dropout,
             from_scratch=train.from_scratch,
         )
-
-    def _limit(self, positions: int | None) -> int:
-        wanted = self.train.segment or self.train.block or self.train.max_tokens
-        if wanted is not None and positions is not None and wanted > positions:
-            raise InputError(f"the model takes {positions} tokens at most; got {wanted}", "train.max_tokens")
-        return wanted or min(positions or 512, 512)
 
     def _encode(self, part: str) -> list[Ids]:
         texts = self.job.examples(part).texts
@@ -110,10 +104,8 @@ class LanguageModeling:
 
     def build(self) -> Built:
         """Load the model and modify it as the recipe says."""
-        model, undo = self._loaded or self._load(), ExitStack()
-        self._loaded = None
-        modify(model, self.train, undo)
-        return Built(model, undo)
+        model, self._loaded = self._loaded or self._load(), None
+        return modified(model, self.train)
 
     def objective(self) -> Objective:
         """Return the loss in training."""

@@ -6,10 +6,11 @@ from contextlib import ExitStack
 from typing import Any
 
 from lighten.recipe.schema import Train
+from lighten.tasks.job import Built
 
 
-def modify(model: Any, train: Train, undo: ExitStack) -> None:
-    """Add LoRA, freeze, and trade time for memory as the recipe says; `undo` makes the model whole again.
+def modified(model: Any, train: Train) -> Built:
+    """Add LoRA, freeze, and trade time for memory as the recipe says; what it returns can undo that.
 
     Raises:
         InputError: the model has fewer layers than are to be frozen, or no modules that LoRA knows.
@@ -17,6 +18,7 @@ def modify(model: Any, train: Train, undo: ExitStack) -> None:
     from lighten.models.freeze import checkpoint_activations, freeze, keep_activations
     from lighten.models.lora import add_lora, merge_lora
 
+    undo = ExitStack()
     if train.lora is not None:
         lora = train.lora
         add_lora(model, lora.rank, lora.alpha, None if lora.targets == "auto" else lora.targets, lora.dropout)
@@ -27,3 +29,4 @@ def modify(model: Any, train: Train, undo: ExitStack) -> None:
     if train.gradient_checkpointing:
         checkpoint_activations(model)
         undo.callback(keep_activations, model)
+    return Built(model, undo)

@@ -63,5 +63,11 @@ def prepare(recipe: Recipe, work: Path, base: Path | None, progress: Progress, s
 
 def forget(work: Path) -> None:
     """Remove the checkpoints of an earlier training, and what it chose by trying."""
-    for name in ("checkpoints", FOUND):
-        shutil.rmtree(work / name, ignore_errors=True)
+    forget_checkpoints(work)
+    shutil.rmtree(work / FOUND, ignore_errors=True)
+
+
+def forget_checkpoints(work: Path) -> None:
+    """Remove the checkpoints of a training, and the finished members of a soup."""
+    for folder in [*work.glob("checkpoints*"), work / "soup"]:
+        shutil.rmtree(folder, ignore_errors=True)

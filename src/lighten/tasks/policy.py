@@ -38,6 +38,18 @@ def tokens_per_step(train: Train, lengths: Index) -> int:
     return min(wanted, max(SMALLEST, int(lengths.sum()) // STEPS_PER_EPOCH, int(lengths.max())))
 
 
+def limit_of(wanted: int | None, positions: int | None, most: int | None = None) -> int:
+    """Return the tokens per text: as asked for, or what the model takes, `most` at most (512 where nothing limits it).
+
+    Raises:
+        InputError: more are asked for than the model takes.
+    """
+    if wanted is not None and positions is not None and wanted > positions:
+        raise InputError(f"the model takes {positions} tokens at most; got {wanted}", "train.max_tokens")
+    usual = positions or 512
+    return wanted or (usual if most is None else min(usual, most))
+
+
 def order_of(train: Train, examples: Examples, lengths: Index, owner: Sequence[int] | Index) -> Order:
     """Return the order of examples that a recipe asks for.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,18 @@ from lighten.measure.machine import describe
 from lighten.measure.memory import own_peak_mb
 from lighten.pipeline import Clock, read_json, write_json, write_text
 from lighten.pipeline.artifact import versions
+from lighten.pipeline.lock import locked
 from lighten.progress import Progress
 from lighten.recipe import Recipe
 from lighten.tasks.job import Job, Setup
-from lighten.tasks.lock import locked
-from lighten.tasks.opening import forget, identify, prepare
+from lighten.tasks.members import Members, count_members
+from lighten.tasks.opening import forget, forget_checkpoints, identify, prepare
 from lighten.tasks.outcome import judged, save_model, whole, write_result
 from lighten.tasks.parallel import Processes, joined, strategy_for
 from lighten.tasks.plan import prediction
-from lighten.tasks.settings import precision_of, probed, settings_of, what_is_left
+from lighten.tasks.settings import precision_of, probed, settings_of
 from lighten.train.checkpoint import Checkpoints
-from lighten.train.loop import Training
+from lighten.train.compiled import keep_few
 from lighten.train.metrics import JsonLines, Sink
 from lighten.train.parallel.memory import held
 from lighten.train.parallel.strategy import Strategy
@@ -72,9 +72,11 @@ def train(
         InputError: bad recipe, data or model.
         BuildError: the training diverged.
     """
+    keep_few()
     with joined() as group:
         told = Progress() if group.rank or progress is None else progress
-        with locked(out, group):
+        # The first process holds the folder for all that train together.
+        with nullcontext() if group.rank else locked(out, "training"):
             return _train(Order(recipe, out, base, told, restart, command, started), group)
 
 
@@ -94,7 +96,7 @@ def _train(order: Order, group: Processes) -> dict[str, Any]:
     if known is not None:
         progress.note("nothing to do: this training is finished; --restart trains again")
         return known
-    trained = Checkpoints(work / "checkpoints", fingerprint=scope).elapsed()  # another recipe's is refused at once
+    Checkpoints(work / "checkpoints", fingerprint=scope).elapsed()  # another recipe's is refused at once
     table = group.first(lambda: prepare(recipe, work, base, progress, scope))
     job = Job(recipe, source, table.path, work, Strategy(), clock, progress)
     setup: Setup = task_of(job).setup()
@@ -110,24 +112,11 @@ def _train(order: Order, group: Processes) -> dict[str, Any]:
     if group.rank == 0:
         count = strategy.world_size
         predicted = prediction(job, setup, built, settings, precision, strategy.name, count, base_mb)
-    settings = what_is_left(settings, clock, trained)
+    speed = None if predicted is None else predicted["tokens_per_second"]
     sinks = sinks_of(recipe, out) if group.rank == 0 else []
-    training = Training(
-        built.model,
-        setup.sampler,
-        setup.objective,
-        lambda precision: setup.validate(training.model, precision),
-        settings,
-        strategy=strategy,
-        checkpoints=work / "checkpoints",
-        fingerprint=scope,
-        sinks=sinks,
-        progress=progress,
-        name="training",
-        tick=job.tick,
-    )
+    members = Members(job, setup, built, settings, count_members(job, setup, speed), scope, sinks)
     try:
-        report = training.run()
+        training, report = members.run()
     finally:
         for sink in sinks:
             sink.close()
@@ -144,7 +133,7 @@ def _train(order: Order, group: Processes) -> dict[str, Any]:
     result = write_result(out, job, setup, report, settings, quality, predicted, seen, **facts)
     with suppress(OSError):
         clock.tick(force=True)
-    shutil.rmtree(work / "checkpoints", ignore_errors=True)
+    forget_checkpoints(work)
     group.barrier()
     return result
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
-from lighten.errors import InputError
 from lighten.models.auto import hidden_width, load_auto, positions_of
 from lighten.tasks.encode import fitted
 from lighten.tasks.interval import perplexity
 from lighten.tasks.job import PARTS, Built, Job, Quality, Setup
-from lighten.tasks.modify import modify
-from lighten.tasks.policy import order_of, peak_rate, tokens_per_step
+from lighten.tasks.modify import modified
+from lighten.tasks.policy import limit_of, order_of, peak_rate, tokens_per_step
 from lighten.train.datasets.pairs import PairRows
 from lighten.train.evaluate import Losses, losses_of
 from lighten.train.objectives import SequenceToSequence
@@ -31,11 +29,7 @@ class Summarize:
     def __init__(self, job: Job) -> None:
         self.job, self.recipe, self.train = job, job.recipe, job.recipe.train
         model = self._load()
-        positions = positions_of(model)
-        wanted = self.train.max_tokens
-        if wanted is not None and positions is not None and wanted > positions:
-            raise InputError(f"the model takes {positions} tokens at most; got {wanted}", "train.max_tokens")
-        self.limit = wanted or min(positions or 512, 1024)
+        self.limit = limit_of(self.train.max_tokens, positions_of(model), 1024)
         self.width = hidden_width(model)
         self.pairs = {part: self._pairs(part, model) for part in PARTS}
         self._loaded: Any = model
@@ -61,10 +55,8 @@ class Summarize:
 
     def build(self) -> Built:
         """Load the model and modify it as the recipe says."""
-        model, undo = self._loaded or self._load(), ExitStack()
-        self._loaded = None
-        modify(model, self.train, undo)
-        return Built(model, undo)
+        model, self._loaded = self._loaded or self._load(), None
+        return modified(model, self.train)
 
     def setup(self) -> Setup:
         """Return what the loop needs."""

@@ -34,19 +34,7 @@ class Inference:
     pooled: torch.Tensor | None = None
 
 
-def infer(
-    model: Any,
-    encoded: Sequence[Ids],
-    pad_id: int,
-    precision: Precision,
-    *,
-    states: bool = False,
-    pooled: bool = False,
-    budget: int = 4096,
-    stage: Stage | None = None,
-    tick: Callable[[], None] = lambda: None,
-    strategy: Strategy | None = None,
-) -> Inference:
+def infer(model: Any, encoded: Sequence[Ids], pad_id: int, precision: Precision, **options: Any) -> Inference:
     """Run a sequence classifier over token ids without gradients.
 
     Args:
@@ -54,18 +42,9 @@ def infer(
         encoded: token ids per text.
         pad_id: the padding token.
         precision: of the matrix products.
-        states: keep the last hidden states of every token: two bytes per token and width.
-        pooled: keep their mean per text: a hundredth of that for texts of fifty tokens.
-        budget: tokens per batch, padding included.
-        stage: told how many tokens are done.
-        tick: called after every batch (the build's clock).
-        strategy: the processes that share the work; every one of them gets all logits. They keep no `states` and
-            no `pooled`.
+        options: those of `infer_rows`.
     """
-    rows = TextRows(encoded, pad_id)
-    return infer_rows(
-        model, rows, precision, states=states, pooled=pooled, budget=budget, stage=stage, tick=tick, strategy=strategy
-    )
+    return infer_rows(model, TextRows(encoded, pad_id), precision, **options)
 
 
 def infer_rows(
@@ -80,12 +59,26 @@ def infer_rows(
     tick: Callable[[], None] = lambda: None,
     strategy: Strategy | None = None,
 ) -> Inference:
-    """Run a sequence classifier over any data set, such as the cached activations of frozen layers; see `infer`."""
+    """Run a sequence classifier over any data set, such as the cached activations of frozen layers.
+
+    Args:
+        model: a transformers sequence classifier; left in evaluation mode.
+        dataset: the examples.
+        precision: of the matrix products.
+        states: keep the last hidden states of every token: two bytes per token and width.
+        pooled: keep their mean per text: a hundredth of that for texts of fifty tokens.
+        budget: tokens per batch, padding included.
+        stage: told how many tokens are done.
+        tick: called after every batch (the build's clock).
+        strategy: the processes that share the work; every one of them gets all logits. They keep no `states` and
+            no `pooled`.
+    """
     model.eval()
     lengths = dataset.lengths
     if strategy is not None and strategy.world_size > 1:
-        logits = _together(model, dataset, precision, budget, strategy, tick)
-        return Inference(logits, None, torch.zeros(0, dtype=torch.int64))
+        with torch.no_grad(), precision.context():
+            mine = _own_share(model, dataset, budget, strategy, tick)
+        return Inference(strategy.gather_sum(mine), None, torch.zeros(0, dtype=torch.int64))
     starts = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)]))
     logits = torch.empty(len(lengths), model.config.num_labels)
     kept: torch.Tensor | None = None
@@ -113,22 +106,16 @@ def infer_rows(
     return Inference(logits, kept, starts, means)
 
 
-def _together(
-    model: Any,
-    dataset: Dataset,
-    precision: Precision,
-    budget: int,
-    strategy: Strategy,
-    tick: Callable[[], None],
+def _own_share(
+    model: Any, dataset: Dataset, budget: int, strategy: Strategy, tick: Callable[[], None]
 ) -> torch.Tensor:
-    """Return all logits [n, classes]; each copy of the model answers for its share of every batch."""
+    """Return the logits [n, classes] of this copy of the model's share of every batch, zeros for the others'."""
     logits = torch.zeros(len(dataset.lengths), model.config.num_labels)
-    with torch.no_grad(), precision.context():
-        for index in plan_batches(dataset.lengths, budget * strategy.copies, None):
-            mine = index[strategy.share_of(strategy.copy, len(index))]
-            # Where layers are sharded every process must run every forward pass: one without rows runs another's.
-            found = strategy.answers(model, dataset.batch(mine if len(mine) else index[:1]))
-            if len(mine):
-                logits[torch.from_numpy(mine)] = found
-            tick()
-    return strategy.gather_sum(logits)
+    for index in plan_batches(dataset.lengths, budget * strategy.copies, None):
+        mine = index[strategy.share_of(strategy.copy, len(index))]
+        # Where layers are sharded every process must run every forward pass: one without rows runs another's.
+        found = strategy.answers(model, dataset.batch(mine if len(mine) else index[:1]))
+        if len(mine):
+            logits[torch.from_numpy(mine)] = found
+        tick()
+    return logits

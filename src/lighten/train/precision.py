@@ -1,6 +1,6 @@
 """Chooses the number format of training by timing it: a flag would be wrong on half the machines.
 
-bf16 matrix products are 2.5 times as fast as fp32 on a CPU with AVX-512 BF16 and 200 times slower on one
+bf16 matrix products are faster than fp32 on a CPU with AVX-512 BF16 and slower by orders of magnitude on one
 without; only a probe tells.
 """
 

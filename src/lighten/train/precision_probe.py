@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lighten.train.precision import Precision
 
 HOPELESS = 0.2
-"""A format slower than that on a few rows is not timed on a whole batch: at 200 times slower it takes seconds."""
+"""A format slower than that on a few rows is not timed on a whole batch: where it is emulated that takes seconds."""
 FEW = 32
 """Rows that tell as much."""
 IMPOSSIBLE = 1e-6

@@ -52,7 +52,8 @@ class Runner:
     ) -> None:
         self.model, self.sampler, self.objective, self.precision = model, sampler, objective, precision
         self.strategy, self.settings = strategy, settings
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        trained = [p for p in model.parameters() if p.requires_grad]
+        self.parameters = [own for own in map(strategy.own, trained) if own is not None]
         self.scale = SCALE if precision.name == "fp16" else 1.0
 
     def cost(self, rate: float, clock: Callable[[], float]) -> float:
@@ -87,7 +88,8 @@ class Runner:
         return Sweep(list(rates), changes, broken=False)
 
     def _optimizer(self, rate: float) -> torch.optim.Optimizer:
-        return make_optimizer(self.model, replace(self.settings, learning_rate=rate, optimizer="adamw"))
+        settings = replace(self.settings, learning_rate=rate, optimizer="adamw")
+        return make_optimizer(self.model, settings, self.strategy)
 
     def _loss(self, planned: Planned, seed: int, learn: bool) -> float:
         """Return the loss per unit over all processes, and leave its gradients if asked to."""
@@ -127,7 +129,9 @@ class Runner:
         norm = self.strategy.norm(self.parameters) / self.scale
         if math.isfinite(norm):
             by = min(1.0, self.settings.clip / (norm + 1e-6)) / self.scale
-            torch._foreach_mul_([p.grad for p in self.parameters if p.grad is not None], by)
+            grads = [p.grad for p in self.parameters if p.grad is not None]
+            if grads:  # a process may own nothing that was trained
+                torch._foreach_mul_(grads, by)
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return math.isfinite(norm) or self.precision.name == "fp16"
