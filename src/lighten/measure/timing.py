@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,23 +28,10 @@ _BLOCK_MS = 25.0
 _WARMUP_MS = 25.0
 
 
-def time_models(
-    folders: Mapping[str, Path],
-    *,
-    batch: int,
-    tokens: int,
-    threads: int,
-    calls: int = MIN_CALLS,
-    seconds: float = 1.0,
-    warmup: int = 2,
-    seed: int = 0,
-    progress: Callable[[float], None] | None = None,
-) -> dict[str, Latency]:
-    """Time models side by side in this process, spinning off for all; see `time_classifiers`."""
+def time_models(folders: Mapping[str, Path], *, threads: int, **options: Any) -> dict[str, Latency]:
+    """Time models side by side in this process, spinning off for all; `options` are those of `time_classifiers`."""
     loaded = {name: load(path, threads=threads, spinning=False) for name, path in folders.items()}
-    return time_classifiers(
-        loaded, batch=batch, tokens=tokens, calls=calls, seconds=seconds, warmup=warmup, seed=seed, progress=progress
-    )
+    return time_classifiers(loaded, **options)
 
 
 def time_classifiers(

@@ -12,6 +12,7 @@ from lighten.errors import InputError
 from lighten.models.checkpoint import check_model, copy_tokenizer, read_config, read_tokenizer_config
 from lighten.models.layout import LAYOUTS
 from lighten.models.norms import restore
+from lighten.models.pretrained import pretrained, quiet_config, refuse_new, short
 
 KINDS = {
     "classifier": "AutoModelForSequenceClassification",
@@ -60,20 +61,14 @@ def load_auto(
         InputError: anything wrong with the folder, a model type without such a head, or weights of another one.
     """
     import transformers
-    from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     if from_scratch:
         read_config(folder)
         if not (folder / "tokenizer.json").is_file():
             raise InputError("no tokenizer.json (a fast tokenizer)", str(folder))
     else:
         check_model(folder)
-    try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # a value out of place raises what the reading code happens to raise
-        raise InputError(f"transformers cannot read it: {error}", str(folder / "config.json")) from None
+    config = quiet_config(folder)
     if kind == "classifier":
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: index for index, label in enumerate(labels)}
@@ -84,38 +79,18 @@ def load_auto(
         if isinstance(getattr(config, key, None), (int, float)) or key == "classifier_dropout":
             setattr(config, key, dropout)
     home = getattr(transformers, KINDS[kind])
-    torch.manual_seed(seed)
     if from_scratch:
+        torch.manual_seed(seed)
         try:
             return home.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"no such model from scratch: {_short(error)}", str(folder)) from None
-    try:
-        model, loaded = home.from_pretrained(
-            folder,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            attn_implementation="sdpa",
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
-    except Exception as error:
-        raise InputError(f"transformers cannot load the model: {_short(error)}", str(folder)) from None
+            raise InputError(f"no such model from scratch: {short(error)}", str(folder)) from None
+    model, new = pretrained(home, folder, config, seed)
     prefix = model.base_model_prefix + "."
     known = LAYOUTS.get(str(getattr(config, "model_type", "")))
-    heads = tuple(name + "." for name, _ in known.head) if known is not None else (prefix + "pooler.",)
-    new = [*loaded["missing_keys"], *(entry[0] for entry in loaded["mismatched_keys"])]
-    filled = heads + tuple(name + "." for name in restore(model, folder))
-    astray = sorted(name for name in new if name.startswith(prefix) and not name.startswith(filled))
-    if astray:
-        raise InputError(
-            f"the weights do not fit config.json: {len(astray)} tensors of the body are missing or of another shape, "
-            f"{astray[0]} among them",
-            str(folder),
-        )
+    heads = [name for name, _ in known.head] if known is not None else [prefix + "pooler"]
+    body = [name for name in new if name.startswith(prefix)]
+    refuse_new(body, [*heads, *restore(model, folder)], "body", folder)
     return model
 
 
@@ -178,7 +153,3 @@ def hidden_width(model: Any) -> int:
         if isinstance(getattr(config, name, None), int):
             return int(getattr(config, name))
     return 384
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
 
 TINY = 1e-12
 """Smallest variance that is divided by."""
@@ -20,11 +21,7 @@ def record(model: Any, norms: Mapping[str, Any], inputs: Mapping[str, torch.Tens
         module.register_forward_hook(lambda _, given, result, name=name: answers.__setitem__(name, result[real]))
         for name, module in norms.items()
     ]
-    try:
-        _run(model, inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    _run(model, inputs, hooks)
     return answers
 
 
@@ -49,11 +46,7 @@ def refit(
         module.register_forward_pre_hook(lambda m, given, name=name: fit(m, given, name))
         for name, module in norms.items()
     ]
-    try:
-        _run(model, inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    _run(model, inputs, hooks)
     return missed
 
 
@@ -67,9 +60,14 @@ def moments(x: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, t
     return mean, ((x - mean).square() * weight).sum(axes)
 
 
-def _run(model: Any, inputs: Mapping[str, torch.Tensor]) -> None:
+def _run(model: Any, inputs: Mapping[str, torch.Tensor], hooks: Sequence[RemovableHandle]) -> None:
+    """Run the encoder once in evaluation mode; remove the hooks, whatever happens."""
     training = model.training
-    model.eval()
-    with torch.no_grad():
-        model.base_model(**inputs)
-    model.train(training)
+    try:
+        model.eval()
+        with torch.no_grad():
+            model.base_model(**inputs)
+        model.train(training)
+    finally:
+        for hook in hooks:
+            hook.remove()

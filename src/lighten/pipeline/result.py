@@ -6,28 +6,32 @@ Qualities are in points (0 to 100), times in the unit of their name, sizes in mi
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from lighten.errors import InputError
+from lighten.pipeline.document import RESULT, SCHEMA_VERSION, read_document, read_schema
 
-SCHEMA_VERSION = 1
-RESULT = "result.json"
+__all__ = ["RESULT", "SCHEMA_VERSION", "Candidate", "Interval", "Latency", "Measured", "Metrics", "Quality"]
+__all__ += ["candidate", "read", "result_json_schema"]
 
 Interval = tuple[float, float] | list[float]
 
 
-class Quality(TypedDict):
-    """A quality with its 95% interval, and its difference to the reference where it was compared."""
+class Measured(TypedDict):
+    """A metric on one split with its 95% interval."""
 
-    metric: str
     value: float
     ci95: Interval | None
+    n: int
+
+
+class Quality(Measured):
+    """A quality, and its difference to the reference where it was compared."""
+
+    metric: str
     delta: float | None
     delta_ci95: Interval | None
     split: Literal["test", "validation"]
-    n: int
 
 
 class Latency(TypedDict):
@@ -93,28 +97,18 @@ def read(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: there is none, it is no JSON object, or another version of Lighten wrote it.
     """
-    path = Path(path)
-    file = path / RESULT if path.is_dir() else path
-    try:
-        result = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            "there is no result here; a run folder has one when its build is finished", str(file)
-        ) from None
-    except OSError as error:
-        raise InputError(f"the result cannot be read: {error.strerror}", str(file)) from None
-    except ValueError:
-        raise InputError("not a JSON document", str(file)) from None
-    if not isinstance(result, dict) or "verdict" not in result:
-        if isinstance(result, dict) and result.get("kind") == "training":
-            raise InputError("this is the result of a training, not of a build", str(file))
-        raise InputError("not a result of lighten: it has no verdict", str(file))
-    if result.get("schema") != SCHEMA_VERSION:
-        raise InputError(f"written in format {result.get('schema')!r}; this version reads {SCHEMA_VERSION}", str(file))
-    return result
+    return read_document(path, "build", _fault)
 
 
 def result_json_schema() -> dict[str, Any]:
     """Return the JSON Schema of ``result.json``."""
-    schema: dict[str, Any] = json.loads(Path(__file__).with_name("result.schema.json").read_text(encoding="utf-8"))
-    return schema
+    return read_schema("result.schema.json")
+
+
+def _fault(content: Any) -> str | None:
+    """Say why a document is not the result of a build; None where it is."""
+    if isinstance(content, dict) and "verdict" in content:
+        return None
+    if isinstance(content, dict) and content.get("kind") in ("training", "compression"):
+        return f"this is the result of a {content['kind']}, not of a build"
+    return "not a result of lighten: it has no verdict"

@@ -10,18 +10,10 @@ import json
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, cast
 
-from lighten.errors import InputError
-from lighten.pipeline.result import RESULT, SCHEMA_VERSION, Interval
+from lighten.pipeline.document import read_document, read_schema, result_file
+from lighten.pipeline.result import Measured
 
 KIND = "training"
-
-
-class Measured(TypedDict):
-    """A metric on one split with its 95% interval."""
-
-    value: float
-    ci95: Interval | None
-    n: int
 
 
 class TrainingQuality(TypedDict):
@@ -82,7 +74,7 @@ class TrainingResult(TypedDict):
 def is_training(path: str | Path) -> bool:
     """Whether a run folder, or the ``result.json`` in it, is that of a training; False where there is none."""
     try:
-        content = json.loads(_file(path).read_text(encoding="utf-8"))
+        content = json.loads(result_file(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and content.get("kind") == KIND
@@ -97,32 +89,19 @@ def read_training(path: str | Path) -> TrainingResult:
     Raises:
         InputError: there is none, it is no JSON object, of a build, or written by another version of Lighten.
     """
-    file = _file(path)
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            "there is no result here; a run folder has one when its training is finished", str(file)
-        ) from None
-    except OSError as error:
-        raise InputError(f"the result cannot be read: {error.strerror}", str(file)) from None
-    except ValueError:
-        raise InputError("not a JSON document", str(file)) from None
-    if not isinstance(content, dict) or content.get("kind") != KIND:
-        what = "of a build" if isinstance(content, dict) and "verdict" in content else "not of lighten"
-        raise InputError(f"not the result of a training: it is {what}", str(file))
-    if content.get("schema") != SCHEMA_VERSION:
-        found = content.get("schema")
-        raise InputError(f"written in format {found!r}; this version reads {SCHEMA_VERSION}", str(file))
-    return cast(TrainingResult, content)
+    return cast(TrainingResult, read_document(path, KIND, _fault))
 
 
 def training_json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a training's ``result.json``."""
-    schema: dict[str, Any] = json.loads(Path(__file__).with_name("training.schema.json").read_text(encoding="utf-8"))
-    return schema
+    return read_schema("training.schema.json")
 
 
-def _file(path: str | Path) -> Path:
-    path = Path(path)
-    return path / RESULT if path.is_dir() else path
+def _fault(content: Any) -> str | None:
+    """Say why a document is not the result of a training; None where it is."""
+    if isinstance(content, dict) and content.get("kind") == KIND:
+        return None
+    what = "of a build" if isinstance(content, dict) and "verdict" in content else "not of lighten"
+    if isinstance(content, dict) and content.get("kind") == "compression":
+        what = "of a compression"
+    return f"not the result of a training: it is {what}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lighten.errors import MissingExtraError
+from lighten.pipeline.compression_result import is_compression
 from lighten.pipeline.files import read_json, write_text
 from lighten.pipeline.result import RESULT, read
 from lighten.pipeline.training_result import is_training
@@ -34,7 +36,7 @@ FILTERS = ("number", "points", "signed", "interval", "duration", "limit_name", "
 def write(run: Path) -> Path:
     """Write ``report.html`` into a run folder, and ``README.md`` into its ``model/`` where there is one.
 
-    The run folder of a training gets its page from `write_training`.
+    The run folder of a training gets its page from `write_training`, that of a compression from `write_compression`.
 
     Returns:
         The path of the page.
@@ -48,10 +50,13 @@ def write(run: Path) -> Path:
         from lighten.report.training_page import write_training
 
         return write_training(folder)
+    if is_compression(folder):
+        from lighten.report.compression_page import write_compression
+
+        return write_compression(folder)
     result = read(folder)
-    environment = read_json(folder / "environment.json") if (folder / "environment.json").is_file() else {}
     page = folder / "report.html"
-    write_text(page, render(result, environment))
+    write_text(page, render(result, environment_of(folder)))
     if (folder / "model").is_dir():
         write_text(folder / "model" / "README.md", card(result))
     return page
@@ -64,23 +69,18 @@ def render(result: dict[str, Any], environment: dict[str, Any] | None = None) ->
         result: the content of ``result.json``.
         environment: the content of ``environment.json``; added to the section on the machine.
     """
-    style, script = (text_of(name) for name in ("style.css", "page.js"))
+    script = text_of("page.js")
     return (
         templates()
         .get_template("page.html")
         .render(
-            result=result,
-            environment=_environment(result, environment or {}),
-            recipe=yaml.safe_dump(result["recipe"], sort_keys=False, allow_unicode=True)
-            if result.get("recipe")
-            else "",
+            **common(result, environment),
             budget=budget_rows(result),
             plots=[plot for plot in (scatter(result), scatter(result, 380, 400)) if plot],
             candidates=_candidates(result),
             steps=_steps(result.get("steps") or []),
             curves=curves(result.get("training") or []),
-            stages=_stages(result["seconds"]),
-            style=style,
+            stages=stages_of(result["seconds"]),
             script=script,
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
@@ -111,14 +111,28 @@ def _steps(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _stages(seconds: dict[str, Any]) -> list[dict[str, Any]]:
+def stages_of(seconds: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the seconds of every stage with its share of the longest."""
     longest = max(seconds["by_stage"].values(), default=0.0) or 1.0
     return [{"name": name, "seconds": spent, "share": spent / longest} for name, spent in seconds["by_stage"].items()]
 
 
-def _environment(result: dict[str, Any], environment: dict[str, Any]) -> list[tuple[str, str]]:
-    known = {**environment, **(result.get("machine") or {})}
-    return words.pairs({key: value for key, value in known.items() if key not in ("versions", "machine")})
+def environment_of(folder: Path) -> dict[str, Any]:
+    """Return what a run folder's ``environment.json`` says; nothing where there is none."""
+    file = folder / "environment.json"
+    return dict(read_json(file)) if file.is_file() else {}
+
+
+def common(result: Mapping[str, Any], environment: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what the pages of builds and of trainings are both given."""
+    known = {**(environment or {}), **(result.get("machine") or {})}
+    recipe = result.get("recipe")
+    return {
+        "result": result,
+        "environment": words.pairs({key: value for key, value in known.items() if key not in ("versions", "machine")}),
+        "recipe": yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True) if recipe else "",
+        "style": text_of("style.css"),
+    }
 
 
 @cache

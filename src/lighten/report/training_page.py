@@ -6,14 +6,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lighten.pipeline.files import read_json, write_text
+from lighten.pipeline.files import write_text
 from lighten.pipeline.result import RESULT
 from lighten.pipeline.training_result import TrainingResult, read_training
 from lighten.report import words
 from lighten.report.curves import curves
-from lighten.report.page import templates, text_of
+from lighten.report.page import common, environment_of, templates
 from lighten.report.training_words import (
     clock_badge,
     clock_words,
@@ -35,9 +33,8 @@ def write_training(folder: Path) -> Path:
     folder = Path(folder)
     folder = folder.parent if folder.name == RESULT else folder
     result = read_training(folder)
-    environment = read_json(folder / "environment.json") if (folder / "environment.json").is_file() else {}
     page = folder / "report.html"
-    write_text(page, render_training(result, environment))
+    write_text(page, render_training(result, environment_of(folder)))
     return page
 
 
@@ -48,13 +45,13 @@ def render_training(result: TrainingResult, environment: dict[str, Any] | None =
         result: the content of ``result.json``.
         environment: the content of ``environment.json``; added to the section on the machine.
     """
-    known: dict[str, Any] = {**(environment or {}), **result["machine"]}
     recipe, predicted = result.get("recipe"), dict(result["predicted"] or {})
     return (
         templates()
         .get_template("training_page.html")
         .render(
-            result=result,
+            **common(result, environment),
+            script="",
             training=result["training"],
             badge=clock_badge(result),
             clock=clock_words(result),
@@ -65,12 +62,7 @@ def render_training(result: TrainingResult, environment: dict[str, Any] | None =
             parts=_shares(predicted.get("parts") or {}),
             cut=_cut(result["data"]),
             long=((recipe or {}).get("train") or {}).get("long", "truncate"),
-            environment=words.pairs(
-                {key: value for key, value in known.items() if key not in ("versions", "machine")}
-            ),
             settings=words.pairs(result["settings"]),
-            recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True) if recipe else "",
-            style=text_of("style.css"),
         )
     )
 
