@@ -1,10 +1,10 @@
 """What each technique of `lighten train` buys, in seconds and in points, on the film reviews.
 
-    python benchmarks/ablate_training.py                     # about an hour on 2 cores
+    python benchmarks/ablate_training.py                     # more than an hour on 2 cores
     python benchmarks/ablate_training.py --seeds 0 --only cosine lora
     python benchmarks/ablate_training.py --record
 
-Every line changes one thing of the usual training (1.5 epochs over 3,000 reviews, everything on auto) and is
+Every line changes one thing of the usual training (1.5 epochs over 1,500 reviews, everything on auto) and is
 compared with it at the same seed: seconds of training as a ratio, points on 1,624 validation texts as a difference;
 means over the seeds with the range. Runs are interleaved: seed after seed, all lines of a seed in turn, each in a
 process of its own. Prints a Markdown table (docs/training-techniques.md); the last line is one JSON document.
@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from record import commit, finish, parser
+from record import finish, parser
+from remember import ENGINE, remembered
 from train_data import PARTS, prepared, recipe
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "bench-train"
-ROWS = 3000
+ROWS = 1500
 LINES: dict[str, tuple[str, dict[str, Any]]] = {
     "usual": ("the usual training", {}),
     "fp32": ("fp32 instead of the format that was timed as fastest", {"precision": "fp32"}),
@@ -36,6 +37,9 @@ LINES: dict[str, tuple[str, dict[str, Any]]] = {
     "fused-attention": ("fused attention on short texts", {"patch": "attention"}),
     "whole-embeddings": ("all embedding rows trained", {"patch": "embeddings"}),
     "dropout": ("dropout 0.1", {"dropout": 0.1}),
+    "twice": ("twice as many epochs", {"epochs": 3.0}),
+    "twice-dropout": ("twice as many epochs, dropout 0.1", {"epochs": 3.0, "dropout": 0.1}),
+    "soup": ("two trainings, weights averaged", {"soup": 2}),
     "usual-rate": ("learning rate 5e-5", {"learning_rate": 5e-5}),
     "cosine": ("cosine schedule", {"schedule": "cosine"}),
     "one-minus-sqrt": ("1 - sqrt schedule", {"schedule": "one-minus-sqrt"}),
@@ -93,10 +97,10 @@ PATCHES = {"buckets": _buckets, "attention": _attention, "embeddings": _embeddin
 
 
 def subset() -> Path:
-    """Return the film reviews with the first 3,000 training rows of a shuffle."""
+    """Return the film reviews with the first training rows of a shuffle, and a few of the test rows: nobody looks."""
     import numpy as np
 
-    source, target = prepared("reviews", RUNS), RUNS / "reviews-3000"
+    source, target = prepared("reviews", RUNS), RUNS / f"reviews-{ROWS}"
     if not (target / "train.csv").is_file():
         target.mkdir(parents=True, exist_ok=True)
         for part in PARTS:
@@ -105,6 +109,8 @@ def subset() -> Path:
             body = rows[1:]
             if part == "train":
                 body = [body[i] for i in np.random.default_rng(0).permutation(len(body))[:ROWS]]
+            elif part == "test":
+                body = body[:64]
             with (target / f"{part}.csv").open("w", newline="", encoding="utf-8") as stream:
                 csv.writer(stream).writerows([rows[0], *body])
     return target
@@ -135,23 +141,18 @@ def work(line: str, seed: int) -> None:
     )
 
 
-def once(line: str, seed: int) -> dict[str, float]:
-    """Return the figures of one training, from the notes where they are known for this commit."""
-    notes = RUNS / "ablation.jsonl"
-    key = {"commit": commit().removesuffix("-dirty"), "line": line, "seed": seed}
-    for text in notes.read_text().splitlines() if notes.exists() else []:
-        entry = json.loads(text)
-        if entry["key"] == key:
-            return dict(entry["found"])
-    command = [sys.executable, __file__, "--work", line, str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{line} failed:\n{done.stderr[-3000:]}")
-    found = json.loads(done.stdout.splitlines()[-1])
-    with notes.open("a") as stream:
-        stream.write(json.dumps({"key": key, "found": found}) + "\n")
-    print(line, seed, found, file=sys.stderr, flush=True)
-    return dict(found)
+def once(line: str, seed: int) -> dict[str, Any]:
+    """Return the figures of one training, from the notes where the same code has done it already."""
+
+    def work() -> dict[str, Any]:
+        command = [sys.executable, __file__, "--work", line, str(seed)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{line} failed:\n{done.stderr[-3000:]}")
+        return dict(json.loads(done.stdout.splitlines()[-1]))
+
+    what = {"line": line, "changed": LINES[line][1], "seed": seed, "rows": ROWS}
+    return remembered(RUNS / "ablation.jsonl", what, ("benchmarks/train_data.py", *ENGINE), work)
 
 
 def main() -> None:

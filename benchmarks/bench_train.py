@@ -21,7 +21,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 import train_parts
-from record import commit, finish, parser
+from record import finish, parser
+from remember import ENGINE, remembered
 from train_data import prepared
 
 ROOT = Path(__file__).parents[1]
@@ -41,24 +42,18 @@ GOALS = {
 
 
 def once(what: dict[str, Any]) -> dict[str, Any]:
-    """Return the outcome of a training, from the notes where this commit's code has done it already."""
-    notes = RUNS / "done.jsonl"
-    key = {"commit": commit().removesuffix("-dirty"), **what}
-    if notes.exists():
-        for line in notes.read_text().splitlines():
-            entry = json.loads(line)
-            if entry["key"] == key:
-                return dict(entry["found"])
-    process = subprocess.run(
-        [sys.executable, str(PEER), json.dumps(what)], capture_output=True, text=True, check=False
-    )
-    if process.returncode:
-        raise SystemExit(f"{what} failed:\n{process.stderr[-3000:]}")
-    found = json.loads(process.stdout.splitlines()[-1])
-    with notes.open("a") as stream:
-        stream.write(json.dumps({"key": key, "found": found}) + "\n")
-    print(what, found, file=sys.stderr, flush=True)
-    return dict(found)
+    """Return the outcome of a training, from the notes where the same code has done it already."""
+
+    def work() -> dict[str, Any]:
+        process = subprocess.run(
+            [sys.executable, str(PEER), json.dumps(what)], capture_output=True, text=True, check=False
+        )
+        if process.returncode:
+            raise SystemExit(f"{what} failed:\n{process.stderr[-3000:]}")
+        return dict(json.loads(process.stdout.splitlines()[-1]))
+
+    peers = ("benchmarks/train_peers.py", "benchmarks/train_data.py")
+    return remembered(RUNS / "done.jsonl", what, peers if what["trainer"] == "hf" else (*peers, *ENGINE), work)
 
 
 def tuned(task: str, data: str) -> dict[str, Any]:
