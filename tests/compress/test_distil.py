@@ -7,16 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tests.helpers.checkpoints import make_model, write_model
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from lighten.compress import distil as distil_module
+from lighten.compress.distil import control
+from lighten.compress.features import Wanted
 from lighten.compress.steps import Distil, Finetune, Layers, Vocabulary
 from lighten.compress.teacher import cache_teacher
 from lighten.errors import InputError
 from lighten.models.load import load_classifier
 from lighten.models.tokens import encode, read_tokenizer
+from lighten.pipeline.examples import Examples
+from lighten.train.checkpoint import Checkpoints
 from lighten.train.infer import infer
 from lighten.train.precision import Precision
 
@@ -26,6 +31,11 @@ SHORT = Distil(epochs=0.5, precision="fp32")
 def apply(step, source: Path, target: Path, context):
     target.mkdir()
     return step.apply(source, target, context)
+
+
+def notes(folder: Path) -> dict[str, str]:
+    with safe_open(folder / "teacher.safetensors", framework="pt") as file:
+        return file.metadata()
 
 
 def answers(folder: Path, context):
@@ -66,7 +76,7 @@ def test_no_states_wanted_or_cached(bert, tmp_path, make_context, teacher):
     tensors = load_file(teacher / "teacher.safetensors")
     del tensors["states"]
     (tmp_path / "bare").mkdir()
-    save_file(tensors, tmp_path / "bare/teacher.safetensors")
+    save_file(tensors, tmp_path / "bare/teacher.safetensors", notes(teacher))
     context.teacher = tmp_path / "bare"
     assert apply(SHORT, bert, tmp_path / "b", context)["states"] is False
 
@@ -90,9 +100,9 @@ def test_the_objective_gets_the_fields(bert, tmp_path, make_context, teacher, mo
     seen = []
 
     class Spy(distil_module.Distillation):
-        def __init__(self, *args):
+        def __init__(self, *args, **options):
             seen.append(args)
-            super().__init__(*args)
+            super().__init__(*args, **options)
 
     monkeypatch.setattr(distil_module, "Distillation", Spy)
     step = Distil(epochs=0.5, temperature=3.0, label_weight=0.25, states_weight=7.0, precision="fp32")
@@ -121,3 +131,175 @@ def test_same_lengths_mean_same_tokens_here(teacher):
     tensors = load_file(teacher / "teacher.safetensors")
     assert tensors["starts"][0] == 0 and (np.diff(tensors["starts"].numpy()) >= 3).all()
     assert torch.isfinite(tensors["states"].float()).all()
+
+
+def narrow_student(folder: Path) -> Path:
+    """Half as wide as its teacher, with other heads, and one layer less."""
+    write_model(folder, "bert")
+    config = AutoConfig.from_pretrained(folder)
+    config.hidden_size, config.num_attention_heads, config.num_hidden_layers = 24, 3, 1
+    make_model(config, 5).save_pretrained(folder)
+    return folder
+
+
+def plain_load(folder: Path) -> set[str]:
+    """The names of the weights; plain transformers finds them all."""
+    _, info = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"]
+    return set(load_file(folder / "model.safetensors"))
+
+
+EVERYTHING = Distil(
+    epochs=1,
+    precision="fp32",
+    projection=True,
+    layers={1: 2},
+    relations=True,
+    relation_heads=2,
+    attention_weight=1.0,
+    final_temperature=1.0,
+    inner_first=0.3,
+)
+
+
+@pytest.mark.parametrize("step", [SHORT, EVERYTHING], ids=["default", "everything"])
+def test_a_narrow_student_learns_from_the_cache_as_from_the_teacher_beside(bert, tmp_path, make_context, step):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "bare").mkdir()
+    context = make_context()
+    cache_teacher(bert, tmp_path / "full", context, wanted=Wanted(states=(2,), qkv=(2,)))
+    cache_teacher(bert, tmp_path / "bare", context)
+    student = narrow_student(tmp_path / "student")
+    found = {}
+    for name, options in {
+        "cached": {"teacher": tmp_path / "full"},
+        "beside": {"teacher": tmp_path / "bare", "teacher_model": bert},
+        "alone": {"teacher_model": bert},
+    }.items():
+        report = apply(step, student, tmp_path / name, make_context(**options))
+        assert report["relations"] is True and report["online"] is (name == "beside")
+        assert report["states"] is report["attention"] is (step is EVERYTHING)
+        assert plain_load(tmp_path / name) == plain_load(student)
+        found[name] = load_file(tmp_path / name / "model.safetensors")
+    start = load_file(student / "model.safetensors")
+    query = "bert.encoder.layer.0.attention.self.query.weight"
+    assert not torch.equal(start[query], found["cached"][query])
+    for name, value in found["cached"].items():
+        assert torch.allclose(value, found["beside"][name], atol=2e-3), name  # half precision in the cache
+        assert torch.equal(value, found["alone"][name])
+
+
+def test_relations_bring_a_narrow_student_nearer(bert, tmp_path, make_context):
+    """Nothing but relations is learned for most of the training; the loss on them falls."""
+    student = narrow_student(tmp_path / "student")
+    losses = []
+    for rate in (1e-9, 3e-3):
+        step = Distil(epochs=6, learning_rate=rate, inner_first=0.99, label_weight=0, precision="fp32")
+        report = apply(step, student, tmp_path / f"{rate}", make_context(teacher_model=bert))
+        losses.append([entry["loss"] for entry in report["history"] if entry.get("loss") is not None])
+    assert losses[1][-2] < 0.8 * losses[0][-2]
+
+
+def test_without_cache_or_teacher_relations_are_left_out_unless_asked_for(tmp_path, make_context, teacher):
+    context, student = make_context(teacher=teacher), narrow_student(tmp_path / "student")
+    report = apply(SHORT, student, tmp_path / "a", context)
+    assert report["states"] is False and "relations" not in report
+    for fields, said in [
+        ({"relations": True}, r"relations: the teacher's layers 2 are not in the cache and its checkpoint is not at"),
+        ({"attention_weight": 1.0, "online": False}, "attention maps: .* and online is false"),
+        ({"online": True}, "relations: .* its checkpoint is not at hand"),
+        ({"layers": "uniform"}, "layers: states 24 wide cannot be compared with the teacher's 32"),
+        ({"layers": {2: 1}, "projection": True}, "the student has layers 1 to 1"),
+        ({"relations": True, "relation_layer": 3}, "relation_layer: the teacher has 2 layers, not 3"),
+        ({"attention_weight": 1.0, "layers": {0: 0}}, "have no attention maps"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            Distil(precision="fp32", **fields).apply(student, tmp_path / "nowhere", context)
+
+
+def test_what_lies_inside_needs_the_same_tokens(bert, tmp_path, make_context, teacher):
+    context = make_context(teacher=teacher, teacher_model=bert)
+    apply(Vocabulary(size=73), bert, tmp_path / "few", context)
+    with pytest.raises(InputError, match="relations can only be matched token by token"):
+        Distil(relations=True).apply(tmp_path / "few", tmp_path / "nowhere", context)
+
+
+def test_the_default_is_not_changed_by_what_else_is_at_hand(bert, tmp_path, make_context, teacher):
+    """Same width: states and soft labels alone, whether or not the teacher could run."""
+    apply(SHORT, bert, tmp_path / "a", make_context(teacher=teacher))
+    report = apply(SHORT, bert, tmp_path / "b", make_context(teacher=teacher, teacher_model=bert))
+    assert "relations" not in report
+    assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
+
+
+def test_unlabelled_texts_are_learned_from_the_teacher_alone(bert, tmp_path, make_context, monkeypatch):
+    more = Examples(["the film was warm and funny", "a dull mess of a plot", "it is this"], [0, 0, 0], [2, 3, 4])
+    context = make_context(unlabelled=more, teacher_model=bert)
+    seen = []
+    original = distil_module.Distillation
+
+    def spy(*args, **options):
+        seen.append(args)
+        return original(*args, **options)
+
+    monkeypatch.setattr(distil_module, "Distillation", spy)
+    report = apply(Distil(epochs=1, precision="fp32"), bert, tmp_path / "m", context)
+    logits, labels = seen[0][:2]
+    assert report["unlabelled"] == 3 and len(logits) == len(labels) == 67
+    assert labels[:64].tolist() == context.train.labels and labels[64:].tolist() == [-1, -1, -1]
+    with pytest.raises(InputError, match="answered 67 texts in 2 classes, but there are 64"):
+        (tmp_path / "cache").mkdir()
+        cache_teacher(bert, tmp_path / "cache", context)
+        Distil().apply(bert, tmp_path / "n", make_context(teacher=tmp_path / "cache"))
+
+
+def test_several_labels_per_text(bert, tmp_path, make_context):
+    context = make_context(teacher_model=bert)
+    for part in (context.train, context.validation):
+        part.more["labels"] = [[label] if i % 3 else [0, 1] for i, label in enumerate(part.labels)]
+    report = apply(Distil(epochs=4, learning_rate=3e-3, precision="fp32"), bert, tmp_path / "m", context)
+    assert 0 <= report["best"] <= 100
+    wanted, before = answers(bert, context), answers(bert, context)
+    assert torch.equal(wanted, before) and plain_load(tmp_path / "m")
+    labelled = apply(control(Distil(epochs=6, learning_rate=3e-3, precision="fp32")), bert, tmp_path / "c", context)
+    assert labelled["control"] is True and labelled["best"] > 70
+
+
+def test_the_control_is_the_same_training_without_a_teacher(bert, tmp_path, make_context, teacher, monkeypatch):
+    step = Distil(epochs=2, learning_rate=1e-3, tokens_per_batch=300, precision="fp32")
+    seen = []
+    original = distil_module.fit
+
+    def spy(*args, **options):
+        seen.append((args, options))
+        return original(*args, **options)
+
+    monkeypatch.setattr(distil_module, "fit", spy)
+    apply(step, bert, tmp_path / "distilled", make_context(teacher=teacher))
+    report = apply(control(step), bert, tmp_path / "control", make_context())
+    (first, options), (second, same) = seen
+    assert options == same and first[5] == second[5], "batches and settings"
+    assert all((a == b).all() for a, b in zip(first[3], second[3], strict=True)), "texts"
+    assert type(second[4]).__name__ == "Classification" and report["control"] is True
+    assert step.control is False and control(step).model_dump() == {**step.model_dump(), "control": True}
+
+
+def test_a_projection_is_trained_survives_a_kill_and_is_not_saved(bert, tmp_path, make_context, monkeypatch):
+    student = narrow_student(tmp_path / "student")
+    monkeypatch.setattr(Checkpoints, "due", lambda self: self.folder is not None)
+    step = EVERYTHING.model_copy(update={"epochs": 2.0})
+    apply(step, student, tmp_path / "whole", make_context(teacher_model=bert, checkpoints=tmp_path / "a"))
+    kept = [name for file in (tmp_path / "a/last").glob("*.safetensors") for name in load_file(file)]
+    assert any("trained_along" in name for name in kept)
+    ticks = iter(range(10**6))
+
+    def tick() -> None:
+        if next(ticks) == 6:
+            raise KeyboardInterrupt
+
+    options = {"teacher_model": bert, "checkpoints": tmp_path / "b"}
+    with pytest.raises(KeyboardInterrupt):
+        apply(step, student, tmp_path / "killed", make_context(**options, tick=tick))
+    apply(step, student, tmp_path / "resumed", make_context(**options))
+    whole, resumed = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "resumed"))
+    assert whole == resumed

@@ -8,24 +8,32 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from lighten.compress.fit import fit, labels_of, peak_rate
+from lighten.compress.answers import TeacherAnswers
+from lighten.compress.features import side_of
+from lighten.compress.fit import all_texts, fit, hard_labels, peak_rate
+from lighten.compress.inner import feature_source, inner_terms, plan_inner, teacher_side
 from lighten.compress.step import Context, ModelStep
-from lighten.compress.teacher import read_teacher
+from lighten.compress.teacher import answers_of
 from lighten.errors import InputError
 from lighten.models.checkpoint import read_config
-from lighten.models.layout import number_of
+from lighten.models.decoder.layout import check_encoder
+from lighten.models.tokens import Ids
 from lighten.train.loop import Settings
-from lighten.train.objectives import Distillation
+from lighten.train.objectives import Classification, Distillation, InnerDistillation, MultiLabel, Objective
 
 
 class Distil(ModelStep):
-    """Train on the teacher's soft labels and last hidden states.
+    """Train on the teacher's soft labels, and on its last hidden states or its relations.
 
-    The states are used where student and teacher cut the texts into the same tokens and have the same
-    width; with a vocabulary smaller than the one in use only the soft labels are.
+    Where student and teacher cut the texts into the same tokens, the last hidden states are matched where the widths
+    are equal, and the relations among queries, keys and values where they are not (MiniLMv2); with a vocabulary
+    smaller than the one in use only the soft labels are used. Unlabelled texts are learned from the teacher alone.
     """
 
     name: ClassVar[str] = "distil"
+    short: ClassVar[str] = "epochs"
+    trains: ClassVar[bool] = True
+    taught: ClassVar[bool] = True
 
     epochs: float = Field(default=6.0, gt=0)
     """Passes over the data; an upper limit under a clock."""
@@ -33,54 +41,63 @@ class Distil(ModelStep):
     """Peak; chosen by the width when left out: three times the rate of fine-tuning (6e-4 at 384)."""
     temperature: float = Field(default=2.0, gt=0)
     """Softens both distributions."""
+    final_temperature: float | None = Field(default=None, gt=0)
+    """Where the temperature ends, in a straight line over the training; left out, it stays."""
     label_weight: float = Field(default=0.5, ge=0)
     """Weight of the hard labels beside the soft ones."""
     states_weight: float = Field(default=10.0, ge=0)
     """Weight of the hidden states."""
+    layers: Literal["last", "uniform"] | dict[int, int] = "last"
+    """Which layers' states and attention maps are matched: ``last``, ``uniform``, or student layer to teacher layer
+    (from 1; 0: embeddings)."""
+    projection: bool = False
+    """Match states of other widths through a learned projection, which is thrown away afterwards."""
+    relations: Literal["auto"] | bool = "auto"
+    """Match relations among queries, keys and values; ``auto`` where the widths differ."""
+    relations_weight: float = Field(default=1.0, gt=0)
+    """Weight of the relations."""
+    relation_heads: int | None = Field(default=None, ge=1)
+    """Relation heads; chosen by the widths when left out: 48 for 768 and 384."""
+    relation_layer: int | None = Field(default=None, ge=1)
+    """The teacher's layer; when left out the last one, of more than 12 one at seven eighths of the depth."""
+    attention_weight: float = Field(default=0.0, ge=0)
+    """Weight of the attention maps."""
+    attention_loss: Literal["kl", "mse"] = "kl"
+    """How attention maps are compared."""
+    inner_first: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the training, from its start, that learns relations, maps and states of other layers alone."""
+    online: Literal["auto"] | bool = "auto"
+    """Run the teacher beside the student for what lies inside it; ``auto`` where that is not cached."""
+    control: bool = False
+    """Learn from the hard labels alone: the same training without a teacher, to compare with."""
     tokens_per_batch: int = Field(default=2048, ge=16)
     """Padded tokens per batch."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
         """Write the distilled checkpoint; returns the training's report."""
-        if context.teacher is None:
-            raise InputError("distillation needs a teacher's answers; put it after the reference", "step 'distil'")
-        teacher = read_teacher(context.teacher)
-        wanted, found = (len(context.train.texts), len(context.labels)), tuple(teacher.logits.shape)
-        if found != wanted:
-            raise InputError(
-                f"the teacher answered {found[0]} texts in {found[1]} classes, "
-                f"but there are {wanted[0]} in {wanted[1]}",
-                str(context.teacher),
-            )
-        encoded = context.encode(source, context.train.texts)
-        starts = np.concatenate([[0], np.cumsum([len(ids) for ids in encoded])])
-        config = read_config(source)
-        width = number_of(config, "hidden_size")
-        same = (
-            teacher.states is not None
-            and teacher.states.shape[1] == width
-            and np.array_equal(starts, teacher.starts.numpy())
-        )
-        objective = Distillation(
-            teacher.logits,
-            labels_of(context),
-            self.temperature,
-            self.label_weight,
-            teacher.states if same else None,
-            teacher.starts if same else None,
-            self.states_weight,
-        )
+        check_encoder(read_config(source), f"step {self.name!r}", "'distil-language'")
+        student = side_of(read_config(source))
         settings = Settings(
             epochs=self.epochs,
             seconds=context.seconds,
-            learning_rate=peak_rate(self.learning_rate, 6e-4, width),
+            learning_rate=peak_rate(self.learning_rate, 6e-4, student.width),
             precision=context.precision_for(self.precision),
             # A stop before the learning rate has decayed loses more than the epochs it saves, and soft labels
             # hardly overfit.
             patience=10**9,
             seed=context.seed,
         )
+        objective: Objective
+        if self.control:
+            labels = hard_labels(context)[: len(context.train)]
+            encoded = context.encode(source, context.train.texts)
+            objective = Classification(labels) if labels.dim() == 1 else MultiLabel(labels)
+            more: dict[str, Any] = {"control": True}
+        else:
+            teacher = answers_of(context, lambda teacher: plan_inner(self, student, teacher).wanted)
+            encoded = context.encode(source, all_texts(context))
+            objective, more = self._objective(source, context, teacher, encoded)
         report = fit(
             source,
             target,
@@ -91,4 +108,52 @@ class Distil(ModelStep):
             tokens_per_batch=self.tokens_per_batch,
             dropout=0.0,
         )
-        return {**report, "states": objective.needs_states}
+        return {**report, **more}
+
+    def _objective(
+        self, source: Path, context: Context, teacher: TeacherAnswers, encoded: list[Ids]
+    ) -> tuple[Objective, dict[str, Any]]:
+        """Return what to minimise, and which of the teacher's knowledge is in it."""
+        starts = np.concatenate([[0], np.cumsum([len(ids) for ids in encoded])])
+        aligned = np.array_equal(starts, teacher.starts.numpy())
+        student, other = side_of(read_config(source)), teacher_side(teacher)
+        plan = plan_inner(self, student, other)
+        if plan.demanded and not aligned:
+            raise InputError(
+                f"{plan.demanded} can only be matched token by token, but the student cuts the texts into other "
+                "tokens than its teacher; distil before the vocabulary is cut, or leave it out",
+                "step 'distil'",
+            )
+        same = plan.last_states and aligned and teacher.states is not None
+        labels = hard_labels(context)
+        answers = Distillation(
+            teacher.logits,
+            labels,
+            self.temperature,
+            self.label_weight,
+            teacher.states if same else None,
+            teacher.starts if same else None,
+            self.states_weight,
+            final_temperature=self.final_temperature,
+            multi_label=labels.dim() == 2,
+        )
+        more: dict[str, Any] = {"states": answers.needs_states}
+        inside = feature_source(self, plan, teacher, context) if aligned and plan.any else None
+        if inside is not None:
+            terms = inner_terms(self, plan, student, other, context.seed)
+            more["states"] = answers.needs_states or bool(plan.states)
+            more |= {"relations": bool(plan.relations), "attention": bool(plan.attention), "online": inside.online}
+        if context.unlabelled is not None:
+            more["unlabelled"] = len(context.unlabelled)
+        if inside is None:
+            return answers, more
+        return InnerDistillation(answers, inside.source, terms, self.inner_first), more
+
+
+def control(step: Distil) -> Distil:
+    """Return the same training of the same student without a teacher, to compare a distillation with.
+
+    Epochs, learning rate, batches and seed are the same; the loss is the cross-entropy of the hard labels alone, so
+    unlabelled texts are left out.
+    """
+    return step.model_copy(update={"control": True})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from lighten.models.tokens import Ids, encode, read_tokenizer
 from lighten.pipeline import Step
 from lighten.pipeline.examples import Examples
 from lighten.progress import Progress
+from lighten.train.loop import Training
 from lighten.train.precision import Precision
 
 
@@ -31,6 +33,9 @@ class Context:
         precision: number format of matrix products where a step leaves it to ``auto``; None probes this machine.
         name: what to call the work on screen.
         tick: called often during long work.
+        around: entered around the training of a step: how weights become zero meanwhile (`sparsify`).
+        unlabelled: texts without labels (theirs are ignored), for steps that learn from a teacher.
+        teacher_model: the teacher's checkpoint, where a step may run it itself; None where its cached answers must do.
     """
 
     labels: list[str]
@@ -45,6 +50,9 @@ class Context:
     name: str = "training"
     progress: Progress = field(default_factory=Progress)
     tick: Callable[[], None] = lambda: None
+    around: Callable[[Training], AbstractContextManager[None]] | None = None
+    unlabelled: Examples | None = None
+    teacher_model: Path | None = None
 
     def precision_for(self, requested: str) -> Precision | str:
         """Return what a step's own field asks for, or the build's choice where it says ``auto``."""
@@ -59,6 +67,16 @@ class ModelStep(Step):
     """A transformation of a checkpoint folder; the one method is `apply`."""
 
     family: ClassVar[str] = "model"
+    trains: ClassVar[bool] = False
+    """Whether it trains weights, so that its length is a matter of the clock."""
+    taught: ClassVar[bool] = False
+    """Whether it learns from the teacher's answers, `Context.teacher`."""
+    last: ClassVar[bool] = False
+    """Whether no other step may follow it."""
+
+    def layers_needed(self) -> int:
+        """Return how many layers the model must have at least; known before anything is read."""
+        return 1
 
     @abstractmethod
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:

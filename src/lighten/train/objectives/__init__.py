@@ -3,6 +3,8 @@
 from lighten.train.objectives.causal import CausalLanguageModel
 from lighten.train.objectives.classification import Classification, class_weights
 from lighten.train.objectives.distillation import Distillation
+from lighten.train.objectives.inner_distillation import InnerDistillation
+from lighten.train.objectives.language_distillation import LanguageDistillation, OnlineTeacher
 from lighten.train.objectives.masked import MaskedLanguageModel
 from lighten.train.objectives.multilabel import MultiLabel, positive_weights
 from lighten.train.objectives.objective import Objective, Outputs, RowObjective, forward
@@ -14,9 +16,12 @@ __all__ = [
     "CausalStream",
     "Classification",
     "Distillation",
+    "InnerDistillation",
+    "LanguageDistillation",
     "MaskedLanguageModel",
     "MultiLabel",
     "Objective",
+    "OnlineTeacher",
     "Outputs",
     "RowObjective",
     "SequenceToSequence",

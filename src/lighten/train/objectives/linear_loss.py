@@ -65,7 +65,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 if smoothing:
                     delta -= smoothing / weight.shape[0]
                 delta.scatter_add_(1, aims[:, None], torch.full_like(aims[:, None], smoothing - 1, dtype=delta.dtype))
-                _add(gradients, delta.to(product.dtype), part, weight, start)
+                add_gradients(gradients, delta.to(product.dtype), part, weight, start)
         ctx.gradients = gradients
         return total
 
@@ -76,10 +76,18 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return (*scaled, None, None, None)
 
 
-def _add(
+def add_gradients(
     gradients: list[torch.Tensor | None], delta: torch.Tensor, part: torch.Tensor, weight: torch.Tensor, start: int
 ) -> None:
-    """Add a chunk's share: `delta` is the gradient of its logits [chunk, vocabulary]."""
+    """Add a chunk's share to the gradients of states, weight and bias.
+
+    Args:
+        gradients: of all states [n, hidden], the weight [vocabulary, hidden], the bias; None where none is needed.
+        delta: gradient of the chunk's logits [chunk, vocabulary].
+        part: the chunk's states [chunk, hidden].
+        weight: [vocabulary, hidden].
+        start: the chunk's first state.
+    """
     of_states, of_weight, of_bias = gradients
     if of_states is not None:
         of_states[start : start + len(part)] = (delta @ weight).to(of_states.dtype)

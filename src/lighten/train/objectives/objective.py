@@ -21,7 +21,11 @@ class Outputs:
 
 
 class Objective(Protocol):
-    """A loss. One that carries something from step to step also has `state_dict` and `load_state_dict`."""
+    """A loss.
+
+    One that carries something from step to step also has `state_dict` and `load_state_dict`; one that changes over
+    the training has `at(share)`, called before each step with the share of the training that is done.
+    """
 
     def loss(self, model: Any, batch: Batch) -> torch.Tensor:
         """Return the SUM of the loss over the batch's units (a scalar in fp32, with its graph).

@@ -155,6 +155,20 @@ _plain: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 """Which models are known to do nothing after their body but a linear layer."""
 
 
+def plain_head(
+    model: Any, head: Callable[[torch.Tensor], torch.Tensor], states: torch.Tensor
+) -> torch.nn.Linear | None:
+    """Return the head where all that a model does after its body is this one linear layer, else None.
+
+    Args:
+        model: a language model.
+        head: everything the model does after its body, from states [n, hidden] to logits.
+        states: of its body [n, hidden].
+    """
+    linear = _linear_head(model)
+    return linear if linear is not None and _is_plain(model, head, linear, states) else None
+
+
 def _linear_head(model: Any) -> torch.nn.Linear | None:
     """Return the head if it may be one linear layer whose products can be taken apart: not sharded, not in fp16."""
     head = model.get_output_embeddings()
