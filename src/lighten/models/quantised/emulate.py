@@ -1,0 +1,142 @@
+"""Runs an encoder in torch with the arithmetic of its drawn graph.
+
+Whoever prepares a quantised model needs to know what it will answer, and what its products are given, before a graph
+exists. Weights are those the graph stores, activations are rounded as the graph rounds them, and affine norms are
+folded as the graph folds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from lighten.errors import InputError
+from lighten.models.encoder import Dense, Encoder, Layer, Norm
+from lighten.models.fold import fold_norms
+from lighten.models.layout import Array
+from lighten.models.quantised.fake import fake_activations, fake_blocks, range_of
+from lighten.models.quantised.numbers import quantise_blocks, quantise_columns, quantise_rows
+from lighten.models.quantised.precision import Precision
+
+Observer = Callable[[str, torch.Tensor], None]
+_ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "": lambda x: x,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    **dict.fromkeys(("gelu", "gelu_python"), functional.gelu),
+    **dict.fromkeys(("gelu_new", "gelu_fast", "gelu_pytorch_tanh"), lambda x: functional.gelu(x, approximate="tanh")),
+}
+
+
+class Emulation:
+    """An encoder with the arithmetic of its graph.
+
+    Args:
+        encoder: as the checkpoint has it.
+        precision: of the graph; `floats` may be changed between runs.
+        per_text: find the range of activations for each text by itself, padding left out, as a graph that is given
+            one text at a time does. Without, for the whole batch with its padding, as a graph that is given batches
+            does.
+
+    Raises:
+        InputError: an activation that no graph can have.
+    """
+
+    def __init__(self, encoder: Encoder, precision: Precision, per_text: bool = True) -> None:
+        self.encoder = fold_norms(encoder, gains=not precision.int8) if encoder.affine else encoder
+        self.precision, self.per_text = precision, per_text
+        self.floats = set(precision.floats)
+        self.observer: Observer | None = None
+        self._mask = torch.zeros(0)
+        self._matrices: dict[tuple[str, bool], torch.Tensor] = {}
+        self._words, self._positions = self._table(self.encoder.words), self._table(self.encoder.positions)
+        for dense in (*(layer.up for layer in encoder.layers), *encoder.head):
+            if dense.activation not in _ACTIVATIONS:
+                known = ", ".join(sorted(filter(None, _ACTIVATIONS)))
+                raise InputError(
+                    f"activation {dense.activation!r} cannot be exported; known are {known}", "config.json"
+                )
+
+    @torch.no_grad()
+    def run(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return logits [rows, classes], or features [rows, hidden] where there is no head.
+
+        Args:
+            ids: [rows, tokens].
+            mask: 1 for real tokens [rows, tokens]; padding is on the right.
+        """
+        encoder = self.encoder
+        self._mask = mask[..., None].float()
+        x = self._norm(self._words[ids] + self._positions[: ids.shape[1]], encoder.norm)
+        if encoder.projection is not None:
+            x = self._product(x, encoder.projection, "projection") + _tensor(encoder.projection.bias)
+        for index, layer in enumerate(encoder.layers):
+            x = self._layer(x, layer, f"layer{index}.", mask)
+        x = x[:, 0] if encoder.pooling == "first" else (x * self._mask).sum(1) / self._mask.sum(1)
+        for index, dense in enumerate(encoder.head):
+            last = index == len(encoder.head) - 1
+            product = x @ _tensor(dense.weight) if last else self._product(x, dense, f"head{index}")
+            x = _ACTIVATIONS[dense.activation](product + _tensor(dense.bias))
+        return x
+
+    def _layer(self, x: torch.Tensor, layer: Layer, name: str, mask: torch.Tensor) -> torch.Tensor:
+        joined = self._product(x, layer.qkv, name + "qkv") + _tensor(layer.qkv.bias)
+        query, key, value = joined.unflatten(-1, (3, self.encoder.heads, -1)).permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(query, key, value, mask[:, None, None].bool())
+        x = self._residual(attended.transpose(1, 2).flatten(2), x, layer.attention_out, layer.attention_norm, name)
+        inner = self._product(x, layer.up, name + "up") + _tensor(layer.up.bias)
+        return self._residual(_ACTIVATIONS[layer.up.activation](inner), x, layer.down, layer.norm, name, "down")
+
+    def _residual(
+        self, x: torch.Tensor, skip: torch.Tensor, dense: Dense, norm: Norm, name: str, part: str = "attention_out"
+    ) -> torch.Tensor:
+        return self._norm(skip + self._product(x, dense, name + part) + _tensor(dense.bias), norm)
+
+    def _norm(self, x: torch.Tensor, norm: Norm) -> torch.Tensor:
+        scale, shift = _tensor(norm.scale), _tensor(norm.shift)
+        if self.encoder.affine:
+            return x * scale + shift
+        return functional.layer_norm(x, scale.shape, scale, shift, self.encoder.epsilon)
+
+    def _product(self, x: torch.Tensor, dense: Dense, name: str) -> torch.Tensor:
+        if self.observer is not None:
+            self.observer(name, x[self._mask[..., 0].bool()] if x.dim() == 3 else x)
+        quantised = self.precision.quantised and name not in self.floats
+        if quantised:
+            x = self._activations(x, name)
+        return x @ self._matrix(dense, name, quantised)
+
+    def _activations(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        precision = self.precision
+        if precision.weight_bits:
+            return fake_blocks(x, precision.block) if precision.accuracy else x
+        if precision.ranges:
+            low, high = precision.ranges[name]
+            return fake_activations(x, torch.tensor(low), torch.tensor(high))
+        # Zero is in every range: padding set to zero leaves the range of the text as it is.
+        seen = x * self._mask if self.per_text and x.dim() == 3 else x
+        return fake_activations(x, *range_of(seen, self.per_text))
+
+    def _matrix(self, dense: Dense, name: str, quantised: bool) -> torch.Tensor:
+        if (name, quantised) not in self._matrices:
+            weight: Any = dense.weight
+            if quantised and self.precision.weight_bits:
+                weight = quantise_blocks(weight, self.precision.weight_bits, self.precision.block).dequantised()
+            elif quantised:
+                columns = quantise_columns(weight, self.precision.bits)
+                weight = columns.values * columns.scale
+            self._matrices[name, quantised] = _tensor(weight)
+        return self._matrices[name, quantised]
+
+    def _table(self, table: Array) -> torch.Tensor:
+        if not self.precision.quantised:
+            return _tensor(table)
+        rows = quantise_rows(table)
+        return _tensor(rows.values * rows.scale)
+
+
+def _tensor(values: Array) -> torch.Tensor:
+    return torch.from_numpy(values)
