@@ -13,8 +13,16 @@ from tests.helpers.checkpoints import KINDS, make_config, make_model, same_state
 from transformers import AutoModelForSequenceClassification
 
 from lighten.models.checkpoint import read_config, read_state, write_checkpoint
-from lighten.models.layout import names_of
-from lighten.models.slicing import keep_layers, keep_neurons, keep_pieces, layer_map, neuron_importance
+from lighten.models.layout import names_of, number_of
+from lighten.models.slicing import (
+    STATIC_MAPS,
+    keep_heads,
+    keep_layers,
+    keep_neurons,
+    keep_pieces,
+    layer_map,
+    neuron_importance,
+)
 
 
 def read(folder: Path):
@@ -35,12 +43,21 @@ def logits(model, ids, mask):
         return model(torch.from_numpy(ids), torch.from_numpy(mask)).logits.numpy()
 
 
-@pytest.mark.parametrize(("kind", "kept"), [("spread", [1, 3, 5]), ("first", [0, 1, 2]), ("last", [3, 4, 5])])
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    [
+        ("spread", [1, 3, 5]),
+        ("first", [0, 1, 2]),
+        ("last", [3, 4, 5]),
+        ("alternate", [0, 2, 4]),
+        ("ends", [0, 2, 5]),
+    ],
+)
 def test_three_of_six(kind, kept):
     assert layer_map(6, 3, kind) == kept
 
 
-@given(st.integers(1, 60), st.data(), st.sampled_from(["spread", "first", "last"]))
+@given(st.integers(1, 60), st.data(), st.sampled_from(STATIC_MAPS))
 def test_a_map_ascends_and_has_the_count(total, data, kind):
     count = data.draw(st.integers(1, total))
     kept = layer_map(total, count, kind)
@@ -49,6 +66,10 @@ def test_a_map_ascends_and_has_the_count(total, data, kind):
         assert kept[-1] == total - 1
         gaps = np.diff([-1, *kept])
         assert gaps.max() - gaps.min() <= 1
+    if kind == "alternate":
+        assert kept[0] == 0 and np.diff([*kept, total]).max() - np.diff([*kept, total]).min() <= 1
+    if kind == "ends":
+        assert kept[-1] == total - 1 and (count == 1 or kept[0] == 0)
     if count == total:
         assert kept == list(range(total))
 
@@ -192,3 +213,25 @@ def test_pieces_the_model_does_not_have(checkpoints):
         keep_pieces(config, state, [0, rows])
     with pytest.raises(ValueError, match=r"the padding token \(1\) must be kept"):
         keep_pieces(*read(checkpoints["roberta"]), [0, 2])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keep_heads(checkpoints, kind):
+    """The heads that are kept write what they wrote; with the others' outputs at zero the sum is the same."""
+    config, state = read_config(checkpoints[kind]), read_state(checkpoints[kind])
+    names = names_of(config)
+    smaller, fewer = keep_heads(config, state, [[0, 3], [2, 1]])
+    assert number_of(smaller, "num_attention_heads") == 2 and number_of(smaller, "hidden_size") == 32
+    for layer, heads in enumerate([[0, 3], [2, 1]]):
+        at = names.prefix + names.layer.format(i=layer)
+        for part in (names.query, names.key, names.value):
+            rows = np.concatenate([state[at + part + ".weight"][h * 8 : h * 8 + 8] for h in heads])
+            assert np.array_equal(fewer[at + part + ".weight"], rows)
+            assert fewer[at + part + ".bias"].shape == (16,)
+        columns = np.concatenate([state[at + names.attention_out + ".weight"][:, h * 8 : h * 8 + 8] for h in heads], 1)
+        assert np.array_equal(fewer[at + names.attention_out + ".weight"], columns)
+        assert np.array_equal(fewer[at + names.attention_out + ".bias"], state[at + names.attention_out + ".bias"])
+    with pytest.raises(ValueError, match="the same number of heads"):
+        keep_heads(config, state, [[0], [1, 2]])
+    with pytest.raises(ValueError, match="at least one"):
+        keep_heads(config, state, [[], []])

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from lighten.pipeline.artifact import MANIFEST
+from lighten.pipeline.files import read_json, write_json
 
 FROZEN = "frozen.safetensors"
 """Head of a frozen encoder, written by the step ``frozen``."""
 QUANTISE = "quantise.json"
 """The precision wanted of the graph, written by the step ``quantise``."""
+SPARSE = "sparse.json"
+"""Says that zeros are meant to stay zero in later trainings, written by the step ``sparsify``."""
+GENERATION = "generation_config.json"
+"""Of a language model: which tokens end a text."""
+TEMPLATE = "chat_template.jinja"
 
 
 def copy_checkpoint(source: Path, target: Path) -> None:
@@ -27,13 +34,31 @@ def copy_checkpoint(source: Path, target: Path) -> None:
 
 
 def carry_notes(source: Path, target: Path, *, head: bool) -> None:
-    """Copy what earlier steps put beside the weights: the precision wanted and, with `head`, a frozen encoder's head.
+    """Copy what earlier steps put beside the weights, with `head` the head of a frozen encoder too.
 
-    Without it a plan that cuts a model after ``frozen`` or ``quantise`` would silently lose what they did.
+    Without it a plan that cuts a model after ``frozen`` or ``quantise`` would silently lose what they did. Of a
+    language model, how messages are written and which tokens end a text are copied too, where the target has none.
     """
-    for name in (QUANTISE, FROZEN) if head else (QUANTISE,):
+    for name in (GENERATION, TEMPLATE):
+        if (source / name).is_file() and not (target / name).exists():
+            _carry(source / name, target / name, link=False)
+    for name in (QUANTISE, SPARSE, FROZEN) if head else (QUANTISE, SPARSE):
         if (source / name).is_file():
             _carry(source / name, target / name, link=False)
+
+
+def renumber_ends(source: Path, target: Path, kept: Sequence[int]) -> None:
+    """Write a language model's generation_config.json with the new ids of its tokens, the place of each in `kept`."""
+    if not (source / GENERATION).is_file():
+        return
+    number = {old: new for new, old in enumerate(kept)}
+    content = read_json(source / GENERATION)
+    for key, value in content.items():
+        if key.endswith("_token_id") and isinstance(value, int):
+            content[key] = number.get(value)
+        elif key.endswith("_token_id") and isinstance(value, list):
+            content[key] = [number[item] for item in value if item in number]
+    write_json(target / GENERATION, content)
 
 
 def _carry(file: Path, target: Path, link: bool) -> None:

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from lighten.models.layout import Array, Names, names_of, number_of
 
-LayerMap = Literal["first", "last", "spread"]
+LayerMap = Literal["first", "last", "spread", "alternate", "ends"]
+STATIC_MAPS: tuple[LayerMap, ...] = ("spread", "alternate", "ends", "first", "last")
 Checkpoint = tuple[dict[str, Any], dict[str, Array]]
 
 
@@ -22,7 +23,8 @@ def layer_map(total: int, count: int, kind: LayerMap) -> list[int]:
     """Return which layers of a teacher a student keeps, ascending.
 
     ``spread`` takes the last layer of each of `count` equal blocks (every second of six: 1, 3, 5), as
-    TinyBERT maps layers.
+    TinyBERT maps layers; ``alternate`` the first of each (0, 2, 4), ``ends`` the first layer, the last one and evenly
+    between (0, 2, 5; of one layer the last).
 
     Raises:
         ValueError: `count` is not between 1 and `total`.
@@ -33,6 +35,10 @@ def layer_map(total: int, count: int, kind: LayerMap) -> list[int]:
         return list(range(count))
     if kind == "last":
         return list(range(total - count, total))
+    if kind == "alternate":
+        return [i * total // count for i in range(count)]
+    if kind == "ends" and count > 1:
+        return [i * (total - 1) // (count - 1) for i in range(count)]
     return [round((i + 1) * total / count) - 1 for i in range(count)]
 
 
@@ -92,6 +98,30 @@ def keep_neurons(
         result[at + names.up + ".bias"] = state[at + names.up + ".bias"][kept]
         result[at + names.down + ".weight"] = state[at + names.down + ".weight"][:, kept]
     return {**config, names.key_of("intermediate_size"): width}, result
+
+
+def keep_heads(config: Mapping[str, Any], state: Mapping[str, Array], kept: Sequence[Sequence[int]]) -> Checkpoint:
+    """Keep the attention heads in `kept` [layers, heads], in that order; the others write nothing any more.
+
+    Transformers loads the result only once the hidden width is heads x size again: see `lighten.models.width`.
+
+    Raises:
+        ValueError: the layers would have different numbers of heads, or none.
+    """
+    names, count = names_of(config), number_of(config, "num_attention_heads")
+    wanted = {len(heads) for heads in kept}
+    if len(wanted) != 1 or 0 in wanted:
+        raise ValueError(f"every layer must keep the same number of heads, at least one, but got {sorted(wanted)}")
+    result = dict(state)
+    for layer, heads in enumerate(kept):
+        at = _prefix(names, state) + names.layer.format(i=layer)
+        size = state[at + names.query + ".weight"].shape[0] // count
+        rows = (np.asarray(heads, np.int64)[:, None] * size + np.arange(size)).ravel()
+        for part in (names.query, names.key, names.value):
+            for kind in (".weight", ".bias"):
+                result[at + part + kind] = state[at + part + kind][rows]
+        result[at + names.attention_out + ".weight"] = state[at + names.attention_out + ".weight"][:, rows]
+    return {**config, names.key_of("num_attention_heads"): wanted.pop()}, result
 
 
 def keep_pieces(config: Mapping[str, Any], state: Mapping[str, Array], kept: Sequence[int]) -> Checkpoint:
