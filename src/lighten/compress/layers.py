@@ -3,41 +3,86 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from lighten.compress.copy import carry_notes
 from lighten.compress.step import Context, ModelStep
 from lighten.errors import InputError
 from lighten.models.checkpoint import read_config, read_state, write_checkpoint
-from lighten.models.layout import number_of
-from lighten.models.slicing import LayerMap, keep_layers, layer_map
+from lighten.models.decoder.slicing import slicing_for
+from lighten.models.slicing import layer_map
+
+WHERE = "step 'layers'"
 
 
 class Layers(ModelStep):
     """Keep `count` layers, copied from a trained model.
 
     Copying layers of the fine-tuned teacher replaces general distillation (DistilBERT, Sanh et al. 2019;
-    sentence-transformers' layer reduction).
+    sentence-transformers' layer reduction). Which ones to keep can be found out without training: by how much the
+    answers suffer when layers are left out.
     """
 
     name: ClassVar[str] = "layers"
+    short: ClassVar[str] = "count"
 
-    count: int = Field(ge=1, json_schema_extra={"search": [1, 2, 3, 4, 6]})
+    count: int | None = Field(default=None, ge=1, json_schema_extra={"search": [1, 2, 3, 4, 6]})
     """Layers to keep."""
-    map: LayerMap = "spread"
-    """Which: the ``first``, the ``last``, or ``spread`` over the depth."""
+    map: Literal["first", "last", "spread", "alternate", "ends", "importance", "searched"] = "spread"
+    """Which: the ``first``, the ``last``, the last of each of `count` equal blocks (``spread``, also called
+    ``every-other``), the first of each (``alternate``), both ``ends`` and evenly between; those without which the
+    model does worst (``importance``), or whichever of all these does best right after cutting (``searched``)."""
+    kept: tuple[int, ...] | None = Field(default=None, min_length=1)
+    """The layers themselves, counted from 0, in the order in which they shall run; instead of `count` and `map`."""
+    texts: int = Field(default=256, ge=1)
+    """Training texts to judge layers on, for ``importance`` and ``searched``."""
+
+    @field_validator("map", mode="before")
+    @classmethod
+    def _alias(cls, value: Any) -> Any:
+        return "spread" if value == "every-other" else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Layers:
+        if (self.count is None) == (self.kept is None):
+            raise ValueError("give either count, how many layers to keep, or kept, a list of them")
+        if self.kept is not None and min(self.kept) < 0:
+            raise ValueError(f"layers are counted from 0, but kept holds {min(self.kept)}")
+        if self.kept is not None and len(set(self.kept)) < len(self.kept):
+            raise ValueError(f"a layer can be kept once, but kept is {list(self.kept)}")
+        return self
+
+    def layers_needed(self) -> int:
+        """Return how many layers the model must have at least."""
+        return self.count or 1 + max(self.kept or (0,))
 
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
         """Write the shallower checkpoint."""
         config = read_config(source)
-        total = number_of(config, "num_hidden_layers")
-        if self.count > total:
-            raise InputError(
-                f"count must be at most {total}, the layers of the model, but got {self.count}", "step 'layers'"
-            )
-        kept = layer_map(total, self.count, self.map)
-        write_checkpoint(target, *keep_layers(config, read_state(source), kept), tokenizer=source)
+        slicing = slicing_for(config)
+        total = slicing.number_of(config, "num_hidden_layers")
+        if self.count is not None and self.count > total:
+            raise InputError(f"count must be at most {total}, the layers of the model, but got {self.count}", WHERE)
+        if self.kept is not None and max(self.kept) >= total:
+            raise InputError(f"kept must be below {total}, the layers of the model, but holds {max(self.kept)}", WHERE)
+        state = read_state(source, leave=("frozen.safetensors",))
+        kept, found = self._choose(source, total, context)
+        write_checkpoint(target, *slicing.keep_layers(config, state, kept), tokenizer=source)
         carry_notes(source, target, head=True)
-        return {"kept": kept, "of": total}
+        return {"kept": kept, "of": total, **found}
+
+    def _choose(self, source: Path, total: int, context: Context) -> tuple[list[int], dict[str, Any]]:
+        """Return the layers to keep and what was found out on the way."""
+        if self.kept is not None:
+            return list(self.kept), {}
+        assert self.count is not None
+        if self.map != "importance" and self.map != "searched":
+            return layer_map(total, self.count, self.map), {}
+        if self.count == total:  # nothing to find out
+            return list(range(total)), {}
+        from lighten.compress.layer_scores import LayerScores
+
+        scores = LayerScores(source, context, self.texts)
+        return scores.greedy(self.count) if self.map == "importance" else scores.search(self.count)
