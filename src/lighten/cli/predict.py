@@ -27,14 +27,27 @@ def predict(
     ] = None,
     column: Annotated[str, typer.Option(help="Column or key of the text in a .jsonl, .csv or .tsv file.")] = "text",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; else what the model was built for.")] = None,
+    new_tokens: Annotated[int, typer.Option(min=1, help="Of a language model: tokens to write at most.")] = 128,
+    temperature: Annotated[float, typer.Option(min=0, help="Of a language model: 0 writes what is likeliest.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of a language model with a temperature.")] = 0,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Predict texts: label, score and text per line, tab-separated; --json prints a list."""
+    """Predict texts: label, score and text per line, tab-separated; --json prints a list.
+
+    A language model continues each text.
+    """
     with guarded(debug):
         texts = _texts(text or [], input, column)
-        from lighten.runtime import load
+        from lighten.runtime import load, read_folder
+        from lighten.runtime.folder import LANGUAGE
 
+        described = read_folder(folder)
+        if described.task == LANGUAGE:
+            from lighten.cli.continuations import write_on
+
+            write_on(described, texts, threads, new_tokens, temperature, seed, json)
+            return
         model = load(folder, threads=threads)
         if json:
             import json as format_json

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import onnx
 
+from lighten.models import static
 from lighten.models.checkpoint import WEIGHTS, copy_tokenizer, read_config, read_tokenizer_config
 from lighten.pipeline.files import checksum, write_json
 from lighten.runtime import load
 
 GRAPH = "onnx/model.onnx"
-TRAINING_FILES = (WEIGHTS, "frozen.safetensors")
+TRAINING_FILES = (WEIGHTS, "frozen.safetensors", "model.sparse.safetensors")
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ def write_bundle(
         serving: see there.
         plan: the steps that made the model, for the record.
         samples: texts whose logits are stored for the self-test.
-        weights: copy ``model.safetensors`` as well, and the head of a frozen encoder: for further training, not
-            needed to serve.
+        weights: copy ``model.safetensors`` as well, the head of a frozen encoder and packed sparse weights: for
+            further training, not needed to serve.
     """
     (target / "onnx").mkdir()
     onnx.save(graph, target / GRAPH)
@@ -67,7 +68,7 @@ def write_bundle(
     write_json(target / "tokenizer_config.json", settings)
     for name in TRAINING_FILES if weights else ():
         if (checkpoint / name).is_file():
-            _link(checkpoint / name, target / name)
+            link(checkpoint / name, target / name)
     description = {
         "format": 1,
         "task": "text-classification",
@@ -80,9 +81,11 @@ def write_bundle(
         },
         "runtime": {"threads": serving.threads, "spinning": serving.spinning},
         "plan": list(plan),
-        "files": _files(target),
+        "files": files_of(target),
         "self_test": [],
     }
+    if (checkpoint / static.FILE).is_file():
+        description["note"] = static.NOTE
     write_json(target / "lighten.json", description)
     if samples:
         description["self_test"] = _expectations(target, list(samples))
@@ -104,7 +107,8 @@ def _config(checkpoint: Path, serving: Serving) -> dict[str, Any]:
     }
 
 
-def _files(target: Path) -> dict[str, dict[str, Any]]:
+def files_of(target: Path) -> dict[str, dict[str, Any]]:
+    """Return size, SHA-256 and role of every file in a model folder."""
     found = {}
     for file in sorted(target.rglob("*")):
         if file.is_file():
@@ -123,7 +127,8 @@ def _expectations(target: Path, samples: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file system does not."""
     try:
         os.link(source.resolve(), target)  # a link to a symbolic link would break in another folder
     except OSError:

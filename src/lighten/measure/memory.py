@@ -21,9 +21,16 @@ def peak_memory_mb(folder: str | Path, target: Mapping[str, int]) -> float:
 
 
 def predict_and_weigh(folder: str, threads: int, batch: int, tokens: int, calls: int = 5) -> float:
-    """Load, predict a text and a few full batches in this process, and return its peak memory."""
+    """Load, predict a text and a few full batches in this process, and return its peak memory.
+
+    A language model reads a prompt of `tokens` and writes as many tokens as it is called.
+    """
     import numpy as np
 
+    from lighten.runtime.folder import LANGUAGE, read_folder
+
+    if read_folder(folder).task == LANGUAGE:
+        return _write_and_weigh(folder, threads, tokens, calls)
     from lighten.measure.timing import random_inputs
     from lighten.runtime.classifier import load
 
@@ -31,6 +38,20 @@ def predict_and_weigh(folder: str, threads: int, batch: int, tokens: int, calls:
     classifier.predict("a text, so that the tokenizer takes part")
     for seed in range(calls):
         classifier.run(*random_inputs(classifier, batch, tokens, np.random.default_rng(seed)))
+    return own_peak_mb()
+
+
+def _write_and_weigh(folder: str, threads: int, tokens: int, calls: int) -> float:
+    import numpy as np
+
+    from lighten.runtime.generate import load_generator
+
+    model = load_generator(folder, threads=threads)
+    model.encode("a text, so that the tokenizer takes part")
+    cache = model.session.cache(tokens + calls)
+    ids = np.random.default_rng(0).integers(0, model.session.vocabulary, tokens, dtype=np.int64)
+    for _ in range(calls + 1):
+        ids = model.session.step(cache, ids)[-1:].argmax(1)
     return own_peak_mb()
 
 

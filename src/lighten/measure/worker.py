@@ -78,7 +78,54 @@ def memory(request: dict[str, Any], report: Report) -> float:
     return predict_and_weigh(request["folder"], **request["target"])
 
 
-WORK: dict[str, Callable[[dict[str, Any], Report], Any]] = {"logits": logits, "timings": timings, "memory": memory}
+def language_losses(request: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Return the losses of several language models on the same documents.
+
+    The request has ``folders`` {name: path}, ``texts`` and ``threads``. The answer has ``sums`` and ``tokens`` per
+    document by name.
+    """
+    from lighten.measure.language import folder_losses
+    from lighten.runtime.generate import load_generator
+
+    answer, count = {}, len(request["folders"])
+    for number, (name, path) in enumerate(request["folders"].items()):
+
+        def inner(done: float, number: int = number) -> None:
+            report((number + done) / count)
+
+        # One after the other: each is held alone.
+        found = folder_losses(load_generator(path, threads=request["threads"]), request["texts"], progress=inner)
+        answer[name] = {"sums": found.sums.tolist(), "tokens": found.tokens.tolist()}
+    return answer
+
+
+def language_speed(request: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Return the seconds that several language models took to read and to write, per round by name.
+
+    The request has ``folders`` {name: path}, ``threads``, ``prompt``, ``written``, ``rounds`` and ``seed``.
+    """
+    from lighten.measure.language_speed import FolderModel, time_language_models
+    from lighten.runtime.generate import load_generator
+
+    loaded = {
+        name: FolderModel(load_generator(path, threads=request["threads"], spinning=False))
+        for name, path in request["folders"].items()
+    }
+    options = {key: request[key] for key in ("prompt", "written", "rounds", "seed")}
+    timed = time_language_models(loaded, progress=report, **options)
+    return {
+        name: {"prefill": found.prefill_seconds.tolist(), "decode": found.decode_seconds.tolist()}
+        for name, found in timed.items()
+    }
+
+
+WORK: dict[str, Callable[[dict[str, Any], Report], Any]] = {
+    "logits": logits,
+    "timings": timings,
+    "memory": memory,
+    "language_losses": language_losses,
+    "language_speed": language_speed,
+}
 
 
 def main() -> int:

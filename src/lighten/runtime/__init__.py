@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lighten.runtime.classifier import Classifier, Prediction, load
     from lighten.runtime.folder import ModelFolder, read_folder
+    from lighten.runtime.generate import Generated, Generator, load_generator
 
-__all__ = ["Classifier", "ModelFolder", "Prediction", "load", "read_folder"]
+__all__ = [
+    "Classifier",
+    "Generated",
+    "Generator",
+    "ModelFolder",
+    "Prediction",
+    "load",
+    "load_generator",
+    "read_folder",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,6 +30,10 @@ def __getattr__(name: str) -> Any:
         from lighten.runtime import classifier
 
         return getattr(classifier, name)
+    if name in ("Generated", "Generator", "load_generator"):
+        from lighten.runtime import generate
+
+        return getattr(generate, name)
     if name in ("ModelFolder", "read_folder"):
         from lighten.runtime import folder
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lighten.errors import InputError, LightenError
-from lighten.runtime.folder import TOKENIZER, ModelFolder, read_folder
+from lighten.runtime.folder import CLASSIFICATION, TOKENIZER, ModelFolder, read_folder
 from lighten.runtime.session import is_quantised, open_session
 from lighten.runtime.tokens import Ids, Tokenizer, Tokens, pad, plan_batches
 
@@ -64,6 +64,10 @@ class Classifier:
     def __init__(self, folder: ModelFolder, *, threads: int | None = None, spinning: bool | None = None) -> None:
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
             raise InputError(f"threads must be a whole number of at least 1, not {threads!r}")
+        if folder.task != CLASSIFICATION:
+            raise InputError(
+                f"this model is for {folder.task}; load it with lighten.runtime.load_generator", str(folder.path)
+            )
         self.folder = folder
         self.threads = threads if threads is not None else folder.threads
         self.spinning = spinning if spinning is not None else folder.spinning

@@ -11,7 +11,8 @@ from lighten.errors import InputError, nearest
 
 DESCRIPTION = "lighten.json"
 FORMAT = 1
-TASKS = ("text-classification",)
+CLASSIFICATION, LANGUAGE = "text-classification", "language-modeling"
+TASKS = (CLASSIFICATION, LANGUAGE)
 ROLES = ("serving", "training")
 TOKENIZER = "tokenizer.json"
 
@@ -23,7 +24,7 @@ class ModelFolder:
     Attributes:
         path: the folder.
         task: one of `TASKS`.
-        labels: the names of the classes, in the order of the logits.
+        labels: the names of the classes, in the order of the logits; none where the task has none.
         graph: the ONNX file to serve.
         max_tokens: texts are cut to this many tokens, special tokens included.
         pad_token_id: fills shorter texts of a batch.
@@ -32,7 +33,9 @@ class ModelFolder:
         spinning: whether waiting threads spin, unless the caller says otherwise.
         plan: the steps that made the model.
         files: size, SHA-256 and role of every file but ``lighten.json`` itself.
-        self_test: texts with the logits and label they must give.
+        self_test: texts with the logits and label they must give; of a language model the next token and the
+            logarithm of its probability.
+        end_token_ids: a generated text ends with any of them.
     """
 
     path: Path
@@ -47,6 +50,7 @@ class ModelFolder:
     plan: list[Any]
     files: dict[str, dict[str, Any]]
     self_test: list[dict[str, Any]]
+    end_token_ids: tuple[int, ...] = ()
 
     def serving_files(self) -> list[Path]:
         """Return the files that serving needs, ``lighten.json`` included."""
@@ -123,8 +127,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _parse(path: Path, content: dict[str, Any]) -> ModelFolder:
-    labels = tuple(str(label) for label in content["labels"])
-    if len(labels) < 2 or len(set(labels)) < len(labels):
+    language = content["task"] == LANGUAGE
+    labels = () if language else tuple(str(label) for label in content["labels"])
+    if not language and (len(labels) < 2 or len(set(labels)) < len(labels)):
         raise ValueError(f"labels must be two or more different names, not {list(labels)}")
     preprocessing, runtime = content["preprocessing"], content.get("runtime") or {}
     files = content["files"]
@@ -133,8 +138,8 @@ def _parse(path: Path, content: dict[str, Any]) -> ModelFolder:
         if entry["role"] not in ROLES or int(entry["bytes"]) < 0 or len(entry["sha256"]) != 64:
             raise ValueError(f"the entry of file {name!r} is {entry}")
     for case in content.get("self_test") or []:
-        if case["label"] not in labels or len(case["logits"]) != len(labels) or not isinstance(case["text"], str):
-            raise ValueError(f"the self-test case {case} does not fit the labels {list(labels)}")
+        _check_case(case, labels, language)
+    ends = (content.get("generation") or {}).get("end_token_ids") or [] if language else []
     return ModelFolder(
         path=path,
         task=content["task"],
@@ -148,7 +153,17 @@ def _parse(path: Path, content: dict[str, Any]) -> ModelFolder:
         plan=list(content.get("plan") or []),
         files=files,
         self_test=list(content.get("self_test") or []),
+        end_token_ids=tuple(_at_least(0, end, "generation.end_token_ids") for end in ends),
     )
+
+
+def _check_case(case: dict[str, Any], labels: tuple[str, ...], language: bool) -> None:
+    if language:
+        if not isinstance(case["text"], str) or not isinstance(case["log_probability"], float):
+            raise ValueError(f"the self-test case {case} has no text or no log_probability")
+        _at_least(0, case["token"], "self_test.token")
+    elif case["label"] not in labels or len(case["logits"]) != len(labels) or not isinstance(case["text"], str):
+        raise ValueError(f"the self-test case {case} does not fit the labels {list(labels)}")
 
 
 def _at_least(least: int, value: Any, key: str) -> int:

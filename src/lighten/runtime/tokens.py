@@ -24,6 +24,21 @@ class Tokens:
     truncated: bool
 
 
+def open_tokenizer(path: Path) -> tokenizers.Tokenizer:
+    """Read a ``tokenizer.json`` without the padding and the cutting that it may remember from a training.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # the Rust side raises plain Exception
+        raise InputError(f"the tokenizer cannot be read: {error}", str(path)) from None
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
 class Tokenizer:
     """A ``tokenizer.json`` that cuts at `max_tokens` and never pads.
 
@@ -34,13 +49,9 @@ class Tokenizer:
     """
 
     def __init__(self, path: Path, max_tokens: int, lowercase: bool = False) -> None:
-        try:
-            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as error:  # the Rust side raises plain Exception
-            raise InputError(f"the tokenizer cannot be read: {error}", str(path)) from None
-        self.max_tokens, self.lowercase = max_tokens, lowercase
         # A tokenizer.json remembers how training padded; padding to a fixed length would undo all batching here.
-        self._tokenizer.no_padding()
+        self._tokenizer = open_tokenizer(path)
+        self.max_tokens, self.lowercase = max_tokens, lowercase
         special = self._tokenizer.num_special_tokens_to_add(False)
         if max_tokens <= special:  # tokenizers would silently not cut at all
             raise InputError(f"max_tokens is {max_tokens}, but the special tokens alone are {special}", str(path))
