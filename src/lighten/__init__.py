@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from lighten.api import Result, TrainResult, build, plan
+    from lighten.api import Compression, Prepared, Result, TrainResult, build, plan, prepare
     from lighten.errors import InputError, LightenError
     from lighten.recipe import Budget, Recipe
     from lighten.runtime import Classifier, Prediction, load
@@ -26,9 +26,12 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "build": "lighten.api",
+    "Compression": "lighten.api",
+    "Prepared": "lighten.api",
     "Result": "lighten.api",
     "TrainResult": "lighten.api",
     "plan": "lighten.api",
+    "prepare": "lighten.api",
     "load": "lighten.runtime",
     "Classifier": "lighten.runtime",
     "Prediction": "lighten.runtime",
@@ -41,16 +44,20 @@ _HOMES = {
 __all__ = [
     "Budget",
     "Classifier",
+    "Compression",
     "InputError",
     "LightenError",
     "Prediction",
+    "Prepared",
     "Recipe",
     "Result",
     "TrainResult",
     "__version__",
     "build",
+    "compress",
     "load",
     "plan",
+    "prepare",
     "train",
 ]
 
@@ -58,8 +65,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    if name == "train":  # the package of the engine, which is callable
-        return import_module("lighten.train")
+    if name in ("compress", "train"):  # packages that are callable
+        return import_module(f"lighten.{name}")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'lighten' has no attribute {name!r}")

@@ -1,13 +1,13 @@
-"""What Python code calls: `build`, `train` and `plan`, and the results they return."""
+"""What Python code calls: `build`, `compress`, `train`, `prepare` and `plan`, and the results they return."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lighten.progress import Progress
 
@@ -17,18 +17,49 @@ if TYPE_CHECKING:
 Candidate = dict[str, Any]
 
 
-class Result(Mapping[str, Any]):
+class _Outcome(Mapping[str, Any]):
+    """A read-only view of the ``result.json`` in a run folder; keeps both."""
+
+    def __init__(self, folder: Path, content: Mapping[str, Any]) -> None:
+        self.folder, self._content = folder, dict(content)
+
+    @property
+    def model_folder(self) -> Path:
+        """The folder of the model."""
+        return self.folder / "model"
+
+    @property
+    def report(self) -> Path:
+        """The page to read."""
+        return self.folder / "report.html"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of ``result.json``."""
+        return dict(self._content)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._content[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._content)
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.folder)!r}: {self['sentence']})"
+
+
+class Result(_Outcome):
     """The outcome of a build: a read-only view of ``result.json``, with names for what is asked most.
 
-    ``result["comparison"]["speedup_batch1"]`` works for everything the file holds.
+    ``result["comparison"]["speedup_batch1"]`` works for everything the file holds. `model_folder` is the folder to
+    deploy; give it to `lighten.load`.
 
     Args:
         folder: the run folder.
         content: the content of its ``result.json``.
     """
-
-    def __init__(self, folder: Path, content: dict[str, Any]) -> None:
-        self.folder, self._content = folder, content
 
     @classmethod
     def read(cls, folder: str | Path) -> Result:
@@ -39,8 +70,7 @@ class Result(Mapping[str, Any]):
         """
         from lighten.pipeline.result import read
 
-        folder = Path(folder)
-        return cls(folder, read(folder))
+        return cls(Path(folder), read(folder))
 
     @property
     def fits(self) -> bool:
@@ -75,43 +105,16 @@ class Result(Mapping[str, Any]):
         """Every model that was considered."""
         return list(self["candidates"])
 
-    @property
-    def model_folder(self) -> Path:
-        """The folder to deploy; give it to `lighten.load`."""
-        return self.folder / "model"
 
-    @property
-    def report(self) -> Path:
-        """The page to read."""
-        return self.folder / "report.html"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of ``result.json``."""
-        return dict(self._content)
-
-    def __getitem__(self, key: str) -> Any:
-        return self._content[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._content)
-
-    def __len__(self) -> int:
-        return len(self._content)
-
-    def __repr__(self) -> str:
-        return f"Result({str(self.folder)!r}: {self['sentence']})"
-
-
-class TrainResult(Mapping[str, Any]):
+class TrainResult(_Outcome):
     """The outcome of a training: a read-only view of its ``result.json``.
+
+    `model_folder` is the checkpoint: an ordinary folder of transformers.
 
     Args:
         folder: the run folder.
         content: the content of its ``result.json``.
     """
-
-    def __init__(self, folder: Path, content: dict[str, Any]) -> None:
-        self.folder, self._content = folder, content
 
     @classmethod
     def read(cls, folder: str | Path) -> TrainResult:
@@ -122,39 +125,104 @@ class TrainResult(Mapping[str, Any]):
         """
         from lighten.pipeline.training_result import read_training
 
-        folder = Path(folder)
-        return cls(folder, dict(read_training(folder)))
-
-    @property
-    def model_folder(self) -> Path:
-        """The checkpoint: an ordinary folder of transformers."""
-        return self.folder / "model"
-
-    @property
-    def report(self) -> Path:
-        """The page to read."""
-        return self.folder / "report.html"
+        return cls(Path(folder), read_training(folder))
 
     @property
     def quality(self) -> dict[str, Any]:
         """The metric on validation and on the sealed test, with intervals."""
         return dict(self["quality"])
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of ``result.json``."""
-        return dict(self._content)
 
-    def __getitem__(self, key: str) -> Any:
-        return self._content[key]
+class Compression(_Outcome):
+    """The outcome of a compression: a read-only view of its ``result.json``.
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._content)
+    `model_folder` is the folder to deploy; give it to `lighten.load`.
 
-    def __len__(self) -> int:
-        return len(self._content)
+    Args:
+        folder: the run folder.
+        content: the content of its ``result.json``.
+    """
 
-    def __repr__(self) -> str:
-        return f"TrainResult({str(self.folder)!r}: {self['sentence']})"
+    @classmethod
+    def read(cls, folder: str | Path) -> Compression:
+        """Read the result of a finished compression.
+
+        Raises:
+            InputError: the folder holds none.
+        """
+        from lighten.pipeline.compression_result import read_compression
+
+        return cls(Path(folder), read_compression(folder))
+
+    @property
+    def fits(self) -> bool:
+        """Whether the last model keeps every limit of the recipe; true where it has none."""
+        return self["missed_limit"] is None
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """The model after every step, the reference first: quality on validation, latency, size, memory, seconds."""
+        return list(self["steps"])
+
+
+class Prepared(_Outcome):
+    """The outcome of a preparation: a read-only view of its ``data.json``.
+
+    The splits lie in `folder`: ``train``, ``validation``, ``test`` and maybe ``unlabelled``, in the format asked for.
+
+    Args:
+        folder: the run folder.
+        content: the content of its ``data.json``.
+    """
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """What every step did to every part: rows in and out, edits by kind, seconds, examples."""
+        return list(self["steps"])
+
+    @property
+    def rejected(self) -> Path:
+        """The rows that are in no split, with the reason; the file is there if there are such rows."""
+        return self.folder / "rejected.jsonl"
+
+
+def prepare(
+    recipe: str | Path | Mapping[str, Any] | Recipe,
+    out: str | Path | None = None,
+    *,
+    set: Iterable[str] = (),
+    workers: int = 1,
+    format: Literal["jsonl", "parquet", "csv"] = "jsonl",
+    progress: Progress | None = None,
+) -> Prepared:
+    """Carry out the data section of a recipe and leave its splits in `out`, with a report of what every step did.
+
+    The splits are those that `build` and `train` make of the recipe. Finished work is kept: the same call again
+    answers at once, and after an interruption goes on where it was.
+
+    Args:
+        recipe: a YAML file, a mapping with the same keys, or a `Recipe`.
+        out: the run folder; ``runs/<name of the recipe>`` when left out.
+        set: ``key.path=value`` texts that override the recipe.
+        workers: processes that work on rows; they change nothing in the outcome.
+        format: of the splits.
+        progress: listener for progress; silent when left out.
+
+    Raises:
+        InputError: recipe or data are wrong; nothing was written.
+        LightenError: the work cannot go on.
+    """
+    from lighten.errors import InputError
+
+    if workers < 1:
+        raise InputError(f"workers must be at least 1; got {workers}")
+    known, base, overrides = _known(recipe, set)
+    folder = Path(out) if out is not None else Path("runs") / (known.name or "prepare")
+    command = _command("prepare", recipe, folder, out is not None, overrides, workers)
+
+    from lighten.tasks.prepare import prepare as work
+
+    return Prepared(folder, work(known, folder, base, progress or Progress(), workers, format, command))
 
 
 def train(
@@ -273,6 +341,61 @@ def build(
     result = search(known, folder, base=base, progress=progress or Progress(), workers=workers, command=command)
     report.write(folder)
     return Result(folder, result)
+
+
+def compress(
+    model: str | Path | Mapping[str, Any] | Recipe,
+    steps: str | Sequence[Any] | None = None,
+    data: str | Path | None = None,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    out: str | Path | None = None,
+    minutes: float | None = None,
+    full: bool = False,
+    dry_run: bool = True,
+    set: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> Compression:
+    """Carry out steps on a model, measure it after each, and leave a folder to deploy with its proof.
+
+    >>> lighten.compress("my-model", "layers=3,vocabulary,int8", "reviews.csv")  # doctest: +SKIP
+
+    A model without a head for the labels of the data is fine-tuned first; the model before the first step is what
+    all are compared with. Finished work is kept in `out`: the same call after an interruption goes on where it was
+    stopped.
+
+    Args:
+        model: a transformers folder or its source; or a recipe with a list of steps: a YAML file, a mapping, a
+            `Recipe`.
+        steps: the plan in short, or a list of steps as a recipe has it.
+        data: source of texts with labels; a sealed test is split off.
+        text: column of the text; ``text`` when left out.
+        label: column of the label; ``label`` when left out.
+        out: the run folder; ``runs/<name>`` when left out.
+        minutes: wall-clock for everything, shared by the steps that train; they go by their epochs when left out.
+        full: train distilled students without a teacher too, and compare the two on the sealed test.
+        dry_run: try the plan on a small copy of the model first.
+        set: ``key.path=value`` texts that override the recipe.
+        progress: listener for progress; silent when left out.
+
+    Raises:
+        InputError: plan, data or model are wrong; nothing was done.
+        LightenError: a step failed; what was finished before it is kept.
+    """
+    from lighten import report
+    from lighten.compose.request import Request
+
+    asked = Request(model, steps, data, text, label, minutes, tuple(set))
+    recipe, base = asked.recipe()
+    folder = Path(out) if out is not None else Path("runs") / (recipe.name or "compress")
+
+    from lighten.compose.run import compress as work
+
+    command = asked.command(folder, out is not None, full)
+    result = work(recipe, folder, base=base, progress=progress, full=full, dry_run=dry_run, command=command)
+    report.write_compression(folder)
+    return Compression(folder, result)
 
 
 def _command(verb: str, recipe: object, folder: Path, named: bool, overrides: list[str], workers: int) -> str:

@@ -8,13 +8,19 @@ from importlib import metadata
 import pytest
 
 import lighten
+from lighten.pipeline.compression_result import compression_json_schema
 from lighten.pipeline.result import result_json_schema
 from lighten.pipeline.training_result import training_json_schema
 from lighten.recipe import recipe_json_schema
 
 HEAVY = {"torch", "transformers", "polars", "sklearn", "scipy", "rich", "jinja2", "onnx", "optuna"}
-VERBS = ("build", "train", "plan", "predict", "report", "verify", "schema", "version")
-SCHEMAS = [("recipe", recipe_json_schema), ("result", result_json_schema), ("training", training_json_schema)]
+VERBS = ("build", "compress", "train", "plan", "predict", "report", "verify", "schema", "version")
+SCHEMAS = [
+    ("recipe", recipe_json_schema),
+    ("result", result_json_schema),
+    ("training", training_json_schema),
+    ("compression", compression_json_schema),
+]
 
 
 def _imported(*arguments):

@@ -3,24 +3,12 @@ from __future__ import annotations
 import json
 
 import pytest
-import yaml
+from tests.helpers.command_line import RECIPE, check_failure, every_error
 from tests.report.sample import infeasible_result, sample_result
 
 import lighten
 import lighten.search
-from lighten.errors import BuildError, InputError
 from lighten.pipeline.files import write_json
-
-RECIPE = {"task": "text-classification", "data": {"train": "a.csv", "text": "t", "label": "l"}, "model": "m"}
-
-
-@pytest.fixture
-def recipe(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "recipes").mkdir()
-    path = tmp_path / "recipes" / "tickets.yaml"
-    path.write_text(yaml.safe_dump(RECIPE))
-    return path.relative_to(tmp_path)
 
 
 @pytest.fixture
@@ -95,22 +83,11 @@ def test_infeasible_exits_3_and_delivers(run, recipe, search, tmp_path):
     assert json.loads(run("build", recipe, "--json").stdout)["binding_limit"] == "latency_ms"
 
 
-@pytest.mark.parametrize(
-    ("error", "status", "words"),
-    [
-        (InputError("no column 'x'", "a.csv"), 2, "error: a.csv: no column 'x'"),
-        (BuildError("training diverged"), 1, "error: training diverged"),
-        (RuntimeError("bug"), 1, "internal error: RuntimeError: bug"),
-        (KeyboardInterrupt(), 130, "run the same command to go on"),
-    ],
-)
+@every_error("run the same command to go on")
 def test_errors(run, recipe, search, error, status, words):
     search.result = error
     done = run("build", recipe)
-    assert done.exit_code == status
-    assert words in done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
+    check_failure(done, status, words)
     assert "Traceback" in run("build", recipe, "--debug").stderr or status == 130
 
 

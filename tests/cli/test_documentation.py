@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import typer
 import yaml
 
 from lighten.cli.app import app
+from lighten.compose.plan import read_steps
+from lighten.compose.request import Request
 from lighten.data import check
 from lighten.data.preparation import check_steps
 from lighten.recipe import parse_recipe, read_recipe
@@ -55,6 +58,12 @@ def test_documented_commands_are_understood(words):
         assert program in ("lighten", ".venv/bin/lighten")
         verb = COMMAND.commands[rest[0]]
         context = verb.make_context(rest[0], rest[1:])  # exits where an option or argument is unknown
+        if rest[0] == "compress":
+            given = context.params
+            asked = Request(given["model"], given["steps"], given["data"], given["text"], given["label"])
+            at = replace(asked, model=str(ROOT / given["model"]), set=tuple(given["set"] or ()))
+            recipe, _ = (at if asked.from_file else asked).recipe()
+            assert read_steps(recipe.steps, "steps")
         if rest[0] in ("build", "train", "plan"):
             read_recipe(ROOT / str(context.params["recipe"]), context.params["set"] or ())
 
@@ -106,7 +115,7 @@ def test_the_reference_of_the_command_line_names_every_verb_and_option():
     assert set(sections) == set(COMMAND.commands)
     for verb, command in COMMAND.commands.items():
         known = {option for item in command.params for option in item.opts if option.startswith("--")}
-        assert set(re.findall(r"^\| `(--[a-z]+)", sections[verb], flags=re.M)) == known, verb
+        assert set(re.findall(r"^\| `(--[a-z-]+)", sections[verb], flags=re.M)) == known, verb
 
 
 def test_every_verb_is_in_the_readme():

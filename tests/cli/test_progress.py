@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from tests.helpers.hand_clock import HandClock
 
 from lighten.cli import progress as module
 from lighten.cli.progress import RichProgress
@@ -10,16 +11,10 @@ from lighten.cli.progress import RichProgress
 
 @pytest.fixture
 def clock(monkeypatch):
-    class Time:
-        now = 0.0
-
-        @classmethod
-        def monotonic(cls):
-            return cls.now
-
-    monkeypatch.setattr(module, "time", Time)
-    monkeypatch.setattr("lighten.progress.time", Time)
-    return Time
+    clock = HandClock()
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr("lighten.progress.time", clock)
+    return clock
 
 
 def test_plain_lines_at_start_and_end_and_at_most_every_15_seconds(clock):

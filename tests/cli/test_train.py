@@ -7,27 +7,17 @@ import types
 
 import pytest
 import yaml
+from tests.helpers.command_line import RECIPE, check_failure, every_error
 from tests.report.training_sample import language_result, training_result
 
 from lighten import api
-from lighten.errors import BuildError, InputError
+from lighten.errors import InputError
 from lighten.pipeline.files import write_json
-
-RECIPE = {"task": "text-classification", "data": {"train": "a.csv", "text": "t", "label": "l"}, "model": "m"}
 
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-
-
-@pytest.fixture
-def recipe(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "recipes").mkdir()
-    path = tmp_path / "recipes" / "tickets.yaml"
-    path.write_text(yaml.safe_dump(RECIPE))
-    return path.relative_to(tmp_path)
 
 
 class Work:
@@ -153,22 +143,11 @@ def test_under_a_launcher_nothing_is_launched_again(run, recipe, train, launch, 
     assert len(train.calls) == 1
 
 
-@pytest.mark.parametrize(
-    ("error", "status", "words"),
-    [
-        (InputError("no column 'x'", "a.csv"), 2, "error: a.csv: no column 'x'"),
-        (BuildError("training diverged"), 1, "error: training diverged"),
-        (RuntimeError("bug"), 1, "internal error: RuntimeError: bug"),
-        (KeyboardInterrupt(), 130, "run the same command to go on from the last checkpoint"),
-    ],
-)
+@every_error("run the same command to go on from the last checkpoint")
 def test_errors(run, recipe, train, error, status, words):
     train.result = error
     done = run("train", recipe)
-    assert done.exit_code == status
-    assert words in done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
+    check_failure(done, status, words)
 
 
 @pytest.mark.parametrize(

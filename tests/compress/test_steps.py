@@ -12,7 +12,23 @@ from pydantic import ValidationError
 from tests.helpers.checkpoints import token_batch
 
 from lighten.compress import steps as registered
-from lighten.compress.steps import Distil, Finetune, Frozen, Intermediate, Layers, Linear, Norm, Quantise, Vocabulary
+from lighten.compress.steps import (
+    Distil,
+    Factorise,
+    Finetune,
+    Frozen,
+    Intermediate,
+    Layers,
+    Linear,
+    Norm,
+    QuantisationAwareTraining,
+    Quantise,
+    Sparsify,
+    StaticEmbeddings,
+    Student,
+    Vocabulary,
+    Width,
+)
 from lighten.errors import InputError
 from lighten.export.checkpoint import graph_of
 from lighten.models.checkpoint import read_config
@@ -24,16 +40,33 @@ STEPS = [
     Distil(epochs=1, precision="fp32"),
     Layers(count=1),
     Layers(count=1, map="first"),
+    Layers(count=1, map="searched", texts=20),
+    Layers(kept=(1,)),
+    Student(layers=1, hidden=24, heads=3),
+    Student(preset="bert-tiny", hidden=16, ffn=32, init="random"),
+    Factorise(width=16),
     Intermediate(width=40),
+    Intermediate(width=40, importance="taylor", texts=20),
+    Width(hidden=24, texts=20),
+    Width(hidden=16, importance="magnitude", texts=20),
+    Sparsify(epochs=1, precision="fp32"),
+    Sparsify(method="movement", epochs=1, precision="fp32", store="packed"),
+    Sparsify(pattern="2:4", schedule="one-shot"),
     Norm(),
     Norm(kind="batch", texts=20),
     Vocabulary(),
     Vocabulary(size=75),
     Quantise(),
     Quantise(bits=8),
+    Quantise(format="int8-static", calibration="entropy"),
+    Quantise(format="int4-weights", block=16),
+    Quantise(format="mixed", costs="operations"),
+    QuantisationAwareTraining(format="int8-static", precision="fp32"),
     Linear(),
     Linear(ngrams=1, min_count=1),
     Frozen(),
+    StaticEmbeddings(width=16, hidden=8, epochs=1),
+    StaticEmbeddings(width=8, hidden=8, ngrams=64, epochs=1),
 ]
 every = pytest.mark.parametrize("step", STEPS, ids=lambda s: f"{s.name}-{STEPS.index(s)}")
 
@@ -48,9 +81,10 @@ def apply(step, source: Path, target: Path, make_context, teacher: Path, **optio
 
 
 def test_all_are_registered():
+    language = {"finetune-language", "distil-language"}  # of decoders: see test_tune_language.py
     assert (
         set(steps_of("model"))
-        == {step.name for step in STEPS}
+        == {step.name for step in STEPS} | language
         == {getattr(registered, name).name for name in registered.__all__}
     )
 
@@ -99,11 +133,22 @@ def test_the_result_can_be_drawn_and_follows_the_seed(step, bert, tmp_path, make
     feeds = {"input_ids": ids, "attention_mask": mask}
     (logits,) = session.run(["logits"], {i.name: feeds[i.name] for i in session.get_inputs()})
     assert logits.shape == (3, 2) and np.isfinite(logits).all()
-    assert (tmp_path / "1/tokenizer.json").is_file() and read_config(tmp_path / "1")["model_type"] == "bert"
+    assert (tmp_path / "1/tokenizer.json").is_file()
+    assert read_config(tmp_path / "1")["model_type"] == ("electra" if step.name == "factorise" else "bert")
 
 
 @pytest.mark.parametrize(
-    "step", [Finetune(epochs=0.5), Layers(count=1), Intermediate(width=40), Norm(), Vocabulary(), Frozen()]
+    "step",
+    [
+        Finetune(epochs=0.5),
+        Layers(count=1),
+        Intermediate(width=40),
+        Width(hidden=16),
+        Sparsify(),
+        Norm(),
+        Vocabulary(),
+        Frozen(),
+    ],
 )
 def test_steps_on_weights_refuse_a_linear_model(step, bert, tmp_path, make_context, teacher):
     apply(Linear(), bert, tmp_path / "linear", make_context, teacher)
@@ -111,14 +156,37 @@ def test_steps_on_weights_refuse_a_linear_model(step, bert, tmp_path, make_conte
         apply(step, tmp_path / "linear", tmp_path / "next", make_context, teacher)
 
 
-@pytest.mark.parametrize("step", [Layers(count=1), Intermediate(width=40), Norm(), Vocabulary(), Finetune(epochs=0.5)])
+@pytest.mark.parametrize(
+    "step",
+    [
+        Layers(count=1),
+        Intermediate(width=40),
+        Width(hidden=16),
+        Sparsify(epochs=0.5),
+        Sparsify(schedule="one-shot"),
+        Norm(),
+        Vocabulary(),
+        Finetune(epochs=0.5),
+    ],
+)
 def test_a_wish_for_int8_is_not_forgotten(step, bert, tmp_path, make_context, teacher):
     apply(Quantise(bits=8), bert, tmp_path / "int8", make_context, teacher)
     apply(step, tmp_path / "int8", tmp_path / "next", make_context, teacher)
     assert "QAttention" in {node.op_type for node in graph_of(tmp_path / "next").graph.node}
 
 
-@pytest.mark.parametrize("step", [Layers(count=1), Intermediate(width=40), Norm(), Vocabulary(), Quantise()])
+@pytest.mark.parametrize(
+    "step",
+    [
+        Layers(count=1),
+        Intermediate(width=40),
+        Width(hidden=16),
+        Sparsify(schedule="one-shot"),
+        Norm(),
+        Vocabulary(),
+        Quantise(),
+    ],
+)
 def test_a_frozen_head_is_not_forgotten(step, bert, tmp_path, make_context, teacher):
     apply(Frozen(), bert, tmp_path / "frozen", make_context, teacher)
     apply(step, tmp_path / "frozen", tmp_path / "next", make_context, teacher)
@@ -135,7 +203,7 @@ def test_fine_tuning_replaces_a_frozen_head(bert, tmp_path, make_context, teache
     ("spec", "said"),
     [
         ({"layers": {"count": 0}}, "count: .* greater than or equal to 1"),
-        ({"layers": {"count": 2, "map": "middle"}}, "map: .*'first', 'last' or 'spread'"),
+        ({"layers": {"count": 2, "map": "middle"}}, "map: .*'first', 'last', 'spread'"),
         ({"intermediate": {"width": 4}}, "width: .* greater than or equal to 8"),
         ({"norm": {"kind": "rms"}}, "kind: .*'none' or 'batch'"),
         ({"quantise": {"bits": 4}}, "bits: .* greater than or equal to 7"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.helpers.hand_clock import HandClock
 
 from lighten.pipeline import clock as module
 from lighten.pipeline.clock import Clock
@@ -10,15 +11,9 @@ from lighten.pipeline.clock import Clock
 
 @pytest.fixture
 def time(monkeypatch):
-    class Time:
-        now = 100.0
-
-        @classmethod
-        def monotonic(cls):
-            return cls.now
-
-    monkeypatch.setattr(module, "time", Time)
-    return Time
+    clock = HandClock(100.0)
+    monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 def test_counts_and_leaves(time):

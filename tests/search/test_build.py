@@ -182,7 +182,7 @@ def test_bad_input_is_told_before_any_work_and_leaves_nothing(
 
 
 def test_two_builds_in_one_folder_are_refused(recipe: Make, tmp_path: Path) -> None:
-    from lighten.search.opening import locked
+    from lighten.pipeline.lock import locked
 
-    with locked(tmp_path / "one"), pytest.raises(InputError, match="another build is running"):
+    with locked(tmp_path / "one", "build"), pytest.raises(InputError, match="another build is running"):
         lighten.build(recipe(), tmp_path / "one")

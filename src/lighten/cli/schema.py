@@ -1,4 +1,4 @@
-"""``lighten schema recipe|result|training``."""
+"""``lighten schema recipe|result|training|compression``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ class Kind(StrEnum):
     recipe = "recipe"
     result = "result"
     training = "training"
+    compression = "compression"
 
 
 def schema(kind: Annotated[Kind, typer.Argument(help="What to describe.")]) -> None:
-    """Print the JSON Schema of a recipe (for editors), or of the result.json of a build or a training."""
+    """Print the JSON Schema of a recipe (for editors), or of the result.json of a build, a training, a compression."""
     with guarded():
         import json
 
@@ -27,6 +28,8 @@ def schema(kind: Annotated[Kind, typer.Argument(help="What to describe.")]) -> N
             from lighten.recipe import recipe_json_schema as make
         elif kind is Kind.training:
             from lighten.pipeline.training_result import training_json_schema as make
+        elif kind is Kind.compression:
+            from lighten.pipeline.compression_result import compression_json_schema as make
         else:
             from lighten.pipeline.result import result_json_schema as make
         typer.echo(json.dumps(make(), indent=2))

@@ -17,9 +17,11 @@ def verify(
 ) -> None:
     """Check a model folder: every file's checksum, then its self-test on this machine."""
     with guarded(debug):
-        from lighten.runtime import load
+        from lighten.runtime import Classifier, Generator, load, load_generator, read_folder
+        from lighten.runtime.folder import LANGUAGE
 
-        model = load(folder)
+        language = read_folder(folder).task == LANGUAGE
+        model: Classifier | Generator = load_generator(folder) if language else load(folder)
         model.verify()
         differences = model.self_test()
         if differences:

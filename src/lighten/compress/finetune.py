@@ -17,6 +17,7 @@ class Finetune(ModelStep):
     """Train all weights on the labels, under a clock or for a number of epochs."""
 
     name: ClassVar[str] = "finetune"
+    trains: ClassVar[bool] = True
 
     epochs: float = Field(default=3.0, gt=0)
     """Passes over the data; an upper limit under a clock."""

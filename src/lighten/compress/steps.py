@@ -1,13 +1,38 @@
 """Every model step, registered by importing this module."""
 
 from lighten.compress.distil import Distil
+from lighten.compress.factorise import Factorise
 from lighten.compress.finetune import Finetune
 from lighten.compress.frozen import Frozen
 from lighten.compress.intermediate import Intermediate
 from lighten.compress.layers import Layers
 from lighten.compress.linear import Linear
 from lighten.compress.norm import Norm
+from lighten.compress.qat import QuantisationAwareTraining
 from lighten.compress.quantise import Quantise
+from lighten.compress.sparse import Sparsify
+from lighten.compress.static import StaticEmbeddings
+from lighten.compress.student import Student
+from lighten.compress.tune_language import DistilLanguage, FinetuneLanguage
 from lighten.compress.vocabulary import Vocabulary
+from lighten.compress.width import Width
 
-__all__ = ["Distil", "Finetune", "Frozen", "Intermediate", "Layers", "Linear", "Norm", "Quantise", "Vocabulary"]
+__all__ = [
+    "Distil",
+    "DistilLanguage",
+    "Factorise",
+    "Finetune",
+    "FinetuneLanguage",
+    "Frozen",
+    "Intermediate",
+    "Layers",
+    "Linear",
+    "Norm",
+    "QuantisationAwareTraining",
+    "Quantise",
+    "Sparsify",
+    "StaticEmbeddings",
+    "Student",
+    "Vocabulary",
+    "Width",
+]

@@ -96,6 +96,7 @@ def gather(
     metric: str = "accuracy",
     seconds: float = 10.0,
     progress: Progress | None = None,
+    also: Folders | None = None,
 ) -> dict[str, Any]:
     """Measure the chosen model and the reference once more, and the quality on the sealed test.
 
@@ -108,15 +109,18 @@ def gather(
         metric: a name in `quality.METRICS`.
         seconds: for all timings together.
         progress: where to report.
+        also: further models by name, which answer the test in the same pass and are not timed.
 
     Returns:
         ``chosen`` and ``reference`` (the ``metrics`` of a candidate in ``result.json``), ``comparison`` (speed-ups at
-        batch 1 and 32, size ratio, points lost) and ``predictions`` (the index of the label for each test text).
+        batch 1 and 32, size ratio, points lost) and ``predictions`` (the index of the label for each test text);
+        and ``also``: by name, ``quality`` beside the reference and ``difference``, the chosen model's metric minus
+        that one's, with its paired interval.
     """
     folders = {"chosen": Path(chosen), "reference": Path(reference)}
     with (progress or Progress()).stage("evidence", total=1.0) as stage:
         answers = quality_on(
-            folders,
+            {**folders, **(also or {})},
             test,
             threads=target["threads"],
             batch=target["batch"],
@@ -142,7 +146,17 @@ def gather(
     return {
         **metrics,
         "comparison": _comparison(folders, answers, timed, metric, seed),
-        "predictions": {name: answers.predicted(name).tolist() for name in folders},
+        "predictions": {name: answers.predicted(name).tolist() for name in [*folders, *(also or {})]},
+        "also": {name: _beside(answers, name, metric, seed) for name in also or {}},
+    }
+
+
+def _beside(answers: Answers, name: str, metric: str, seed: int) -> dict[str, Any]:
+    """Return a further model's quality, and by how much the chosen one is better."""
+    difference = compare_answers(answers, "chosen", name, metric, seed).difference
+    return {
+        "quality": quality_of(answers, name, "reference", split="test", metric=metric, seed=seed),
+        "difference": {"value": round(difference.value, 4), "ci95": _ends(difference)},
     }
 
 

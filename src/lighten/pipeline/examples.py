@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from lighten.pipeline.files import write_text
+from lighten.pipeline.files import writing
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,12 @@ def read_examples(path: Path) -> Examples:
 
 def write_examples(path: Path, examples: Examples) -> None:
     """Write ``{"text": ..., "label": index, "row": number}`` per line, and further columns; atomically."""
+    with writing(path) as stream:
+        add_examples(stream, examples)
+
+
+def add_examples(stream: BinaryIO, examples: Examples) -> None:
+    """Write examples to a stream, after those that are there."""
     rows = zip(examples.texts, examples.labels, examples.rows, strict=True)
     entries: list[dict[str, Any]] = [{"text": text, "label": label, "row": row} for text, label, row in rows]
     for entry, group in zip(entries, examples.groups or [], strict=False):
@@ -52,7 +58,7 @@ def write_examples(path: Path, examples: Examples) -> None:
     for name, values in examples.more.items():
         for entry, value in zip(entries, values, strict=True):
             entry[name] = value
-    _write(path, entries)
+    _add(stream, entries)
 
 
 def read_texts(path: Path) -> list[str]:
@@ -62,7 +68,13 @@ def read_texts(path: Path) -> list[str]:
 
 def write_texts(path: Path, texts: Iterable[str]) -> None:
     """Write ``{"text": ...}`` per line, atomically."""
-    _write(path, ({"text": text} for text in texts))
+    with writing(path) as stream:
+        add_texts(stream, texts)
+
+
+def add_texts(stream: BinaryIO, texts: Iterable[str]) -> None:
+    """Write texts to a stream, after those that are there."""
+    _add(stream, ({"text": text} for text in texts))
 
 
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
@@ -72,5 +84,6 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _write(path: Path, entries: Iterable[dict[str, Any]]) -> None:
-    write_text(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries))
+def _add(stream: BinaryIO, entries: Iterable[dict[str, Any]]) -> None:
+    for entry in entries:
+        stream.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticUndefined
 
 from lighten.errors import InputError, nearest
+from lighten.pipeline.shorthand import read_short, split_plan, write_short
 
 _REGISTRY: dict[str, dict[str, type[Step]]] = {}
 
@@ -30,6 +31,10 @@ class Step(BaseModel):
     """The word that stands for the step in a recipe; an abstract base has none."""
     version: ClassVar[int] = 1
     """Raised when the same fields come to mean another outcome, so that old artifacts are not reused."""
+    short: ClassVar[str] = ""
+    """The field that a bare value fills where the step is written in short: ``layers=3``."""
+    aliases: ClassVar[dict[str, dict[str, Any]]] = {}
+    """Further words for the step, each with the fields it sets: ``int8`` is ``quantise`` with that format."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -56,7 +61,7 @@ def step_from_spec(family: str, spec: str | dict[str, Any] | Step, where: str) -
 
     Args:
         family: the family to look in.
-        spec: ``"clean"``, ``{"clean": {"html": false}}``, the output of `step_to_dict`, or a step.
+        spec: ``"clean"``, ``"layers=3"``, ``{"clean": {"html": false}}``, the output of `step_to_dict`, or a step.
         where: the key in the recipe, for the error.
 
     Raises:
@@ -64,19 +69,64 @@ def step_from_spec(family: str, spec: str | dict[str, Any] | Step, where: str) -
     """
     if isinstance(spec, Step):
         return spec
-    name, fields = _split(spec, where)
-    known = steps_of(family)
-    if name not in known:
-        raise InputError(f"{name!r} is no step; known are {', '.join(sorted(known))}{nearest(name, known)}", where)
+    kind, fields = _split(family, spec, where)
     try:
-        return known[name].model_validate(fields)
+        return kind.model_validate(fields)
     except ValidationError as error:
-        raise InputError(_explain(error, known[name]), f"{where}, step {name!r}") from None
+        raise InputError(_explain(error, kind), f"{where}, step {kind.name!r}") from None
 
 
-def _split(spec: str | dict[str, Any], where: str) -> tuple[str, dict[str, Any]]:
+def plan_from_text(family: str, text: str, where: str) -> list[Step]:
+    """Make the steps of a plan in short, in its order: ``layers=3,vocabulary,int8``.
+
+    Raises:
+        InputError: it does not follow the grammar (`lighten.pipeline.shorthand`), or a step is wrong.
+    """
+    return [step_from_spec(family, part, where) for part in split_plan(text, where)]
+
+
+def step_in_short(step: Step) -> str:
+    """Return a step as a plan in short has it, with the fields that are not at their defaults."""
+    said = step.model_dump(mode="json", exclude_defaults=True)
+    for word, fields in step.aliases.items():
+        if fields and fields.items() <= step.model_dump(mode="json").items():
+            return write_short(word, {key: value for key, value in said.items() if key not in fields}, step.short)
+    return write_short(step.name, said, step.short)
+
+
+def _split(family: str, spec: str | dict[str, Any], where: str) -> tuple[type[Step], dict[str, Any]]:
+    """Return the step that is meant and the fields that are given."""
     if isinstance(spec, str):
-        return spec, {}
+        short = read_short(spec, where)
+        kind, fields = _meant(family, short.word, dict(short.fields), where)
+        if not short.given:
+            return kind, fields
+        if not kind.short:
+            known = f"name one: {', '.join(kind.model_fields)}" if kind.model_fields else "it has none"
+            raise InputError(f"{short.word!r} does not say which field {short.value!r} is for; {known}", where)
+        if kind.short in fields:
+            raise InputError(f"{spec!r} gives the field {kind.short!r} twice", where)
+        return kind, {kind.short: short.value, **fields}
+    return _meant(family, *_named(spec, where), where)
+
+
+def _meant(family: str, word: str, fields: dict[str, Any], where: str) -> tuple[type[Step], dict[str, Any]]:
+    """Look a word up among the names and the aliases; the alias's own fields are filled in."""
+    known = steps_of(family)
+    aliases = {alias: kind for kind in known.values() for alias in kind.aliases}
+    if word in known:
+        return known[word], fields
+    if word not in aliases:
+        words = {**known, **aliases}
+        raise InputError(f"{word!r} is no step; known are {', '.join(sorted(words))}{nearest(word, words)}", where)
+    preset = aliases[word].aliases[word]
+    for key in preset:
+        if key in fields and fields[key] != preset[key]:
+            raise InputError(f"{word!r} means {key}={preset[key]!r}; it is given {fields[key]!r} too", where)
+    return aliases[word], {**preset, **fields}
+
+
+def _named(spec: Any, where: str) -> tuple[str, dict[str, Any]]:
     if isinstance(spec, dict) and isinstance(spec.get("name"), str):
         return spec["name"], {key: value for key, value in spec.items() if key not in ("name", "version")}
     if isinstance(spec, dict) and len(spec) == 1:

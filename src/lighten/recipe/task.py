@@ -54,6 +54,8 @@ def _columns(task: str, data: Data) -> Iterator[str]:
         yield f"data.summary: the task {task} has no summaries; got {data.summary!r}"
     if task != CLASSIFICATION and data.unlabelled is not None:
         yield f"data.unlabelled: the task {task} needs no labels; put all text into data.train"
+    if data.unlabelled_rows is not None and data.unlabelled is None:
+        yield f"data.unlabelled_rows: there is no data.unlabelled to take rows from; got {data.unlabelled_rows}"
 
 
 def _training(task: str, train: Train) -> Iterator[str]:

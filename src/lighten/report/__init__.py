@@ -6,11 +6,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lighten.report.audit_page import render_audit, write_audit
+    from lighten.report.compression_page import render_compression, write_compression
     from lighten.report.page import render, write
     from lighten.report.training_page import render_training, write_training
 
-_HOMES = {"render": "page", "write": "page", "render_training": "training_page", "write_training": "training_page"}
-__all__ = ["render", "render_training", "write", "write_training"]
+_HOMES = {
+    "render": "page",
+    "write": "page",
+    "render_audit": "audit_page",
+    "write_audit": "audit_page",
+    "render_compression": "compression_page",
+    "write_compression": "compression_page",
+    "render_training": "training_page",
+    "write_training": "training_page",
+}
+__all__ = [
+    "render",
+    "render_audit",
+    "render_compression",
+    "render_training",
+    "write",
+    "write_audit",
+    "write_compression",
+    "write_training",
+]
 
 
 def __getattr__(name: str) -> Any:

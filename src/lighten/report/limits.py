@@ -21,7 +21,12 @@ def _row(limit: dict[str, Any]) -> dict[str, Any]:
     relative = name == "quality" and bound < 0
     at_least = name in AT_LEAST or (name == "quality" and not relative)
     unit = limit.get("unit") or unit_of(name)
-    if relative:
+    title = "Tokens written per second" if unit == "tokens/s" else limit_name(name)
+    if relative and unit == "%":
+        used = None if value is None else max(0.0, -value) / -bound
+        rule = f"at most {number(-bound)}% more perplexity than the reference"
+        shown = "not measured" if value is None else f"{points(abs(value))}% {'more' if value < 0 else 'less'}"
+    elif relative:
         used = None if value is None else max(0.0, -value) / -bound
         rule = f"at most {number(-bound)} points under the reference"
         shown = "not measured" if value is None else _relative(value)
@@ -31,7 +36,7 @@ def _row(limit: dict[str, Any]) -> dict[str, Any]:
         shown = "not measured" if value is None else f"{points(value) if name == 'quality' else number(value)} {unit}"
     return {
         "name": name,
-        "title": limit_name(name),
+        "title": title,
         "rule": rule,
         "value": shown,
         "met": limit["met"],

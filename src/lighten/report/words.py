@@ -40,6 +40,9 @@ _LEAKS = {
     "group_validation": "of a group that is in validation; dropped from training",
     "validation_in_test": "validation rows that are also in the given test; kept",
     "unlabelled_in_parts": "unlabelled texts that are also in a split; dropped",
+    "near_test": "nearly equal to one in test; dropped from the other splits",
+    "near_validation": "nearly equal to one in validation; dropped from training",
+    "near_validation_in_test": "validation rows that nearly equal one in the given test; kept",
 }
 MISSING = "-"
 

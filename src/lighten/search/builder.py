@@ -6,18 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from lighten.measure.machine import describe
-from lighten.pipeline import digest, read_json, write_json
+from lighten.pipeline import digest, write_json
 from lighten.pipeline.artifact import versions
 from lighten.pipeline.files import checksum
+from lighten.pipeline.lock import locked
 from lighten.progress import Progress
 from lighten.recipe import Recipe, check_buildable
 from lighten.search.conclude import conclude
 from lighten.search.deliver import deliver
 from lighten.search.ladder import climb
-from lighten.search.opening import identify, locked, open_run
+from lighten.search.opening import identify, open_run
 from lighten.search.proof import prove
 from lighten.search.run import Run
 from lighten.search.waterfall import steps_of
+from lighten.workshop.finished import finished
 
 
 def build(
@@ -48,32 +50,13 @@ def build(
     """
     progress = progress or Progress()
     check_buildable(recipe)
-    with locked(out):
+    with locked(out, "build"):
         identity = identify(recipe, base, progress)
         known = finished(out, identity[1])
         if known is not None:
             progress.note("nothing to do: this build is finished; answered from its journal")
             return known
         return _build(open_run(recipe, out, base, progress, identity), identity[1], command)
-
-
-def finished(out: Path, scope: str) -> dict[str, Any] | None:
-    """Return the result of a finished build of the same recipe, if its result and model are undamaged."""
-    from lighten.pipeline import Journal
-
-    done = Journal(out / "journal.jsonl").last("finished", scope=scope)
-    if done is None or not (out / "result.json").is_file() or checksum(out / "result.json") != done["result"]:
-        return None
-    try:
-        description = read_json(out / "model" / "lighten.json")
-    except (OSError, ValueError):
-        return None
-    for name, entry in description["files"].items():
-        file = out / "model" / name
-        if not file.is_file() or file.stat().st_size != entry["bytes"]:
-            return None
-    result: dict[str, Any] = read_json(out / "result.json")
-    return result
 
 
 def _build(run: Run, scope: str, command: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from lighten.recipe import Recipe
 from lighten.search.candidate import Candidate
-from lighten.search.limits import all_limits, cost_limits, total_excess, value_of
+from lighten.workshop.limits import all_limits, cost_limits, total_excess, value_of
 
 CONFIDENCE = 0.9
 """Chance that the floor holds, by the bootstrap on validation, from which a candidate counts as safe."""

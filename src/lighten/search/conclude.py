@@ -9,8 +9,8 @@ from lighten.measure.machine import describe
 from lighten.pipeline.artifact import versions
 from lighten.recipe import Budget
 from lighten.search.candidate import Candidate
-from lighten.search.limits import Limit, all_limits, binding, check
 from lighten.search.run import Run
+from lighten.workshop.limits import Limit, all_limits, binding, check
 
 WORDS = {
     "latency_ms": "p95 latency",

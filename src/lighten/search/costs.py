@@ -15,9 +15,9 @@ from lighten.measure.memory import peak_memory_mb
 from lighten.measure.size import size_mb
 from lighten.measure.timing import MIN_CALLS
 from lighten.models.layout import Shape
-from lighten.search.limits import check
 from lighten.search.run import Run
 from lighten.search.space import Point
+from lighten.workshop.limits import check
 
 REFERENCE = "reference"
 

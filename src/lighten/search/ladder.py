@@ -66,7 +66,7 @@ def given_plan(run: Run) -> list[ModelStep]:
     for i, step in enumerate(steps):
         # Found here and not after the reference was trained for minutes.
         for kind, most, field in ((Layers, run.full.layers, "count"), (Intermediate, run.full.intermediate, "width")):
-            if isinstance(step, kind) and (value := getattr(step, field)) > most:
+            if isinstance(step, kind) and (value := getattr(step, field) or 0) > most:
                 raise InputError(f"{field} must be at most {most}, as the model has, but got {value}", f"steps[{i}]")
     return [step for step in steps if isinstance(step, ModelStep)]
 

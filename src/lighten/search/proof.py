@@ -10,8 +10,8 @@ from lighten.measure.cost import costs
 from lighten.measure.evidence import gather
 from lighten.search.candidate import Candidate
 from lighten.search.choose import rank
-from lighten.search.limits import cost_limits
 from lighten.search.run import Run
+from lighten.workshop.limits import cost_limits
 
 TIMING_SHARE = 0.02
 """Share of the build for the final timings, ten seconds at most."""

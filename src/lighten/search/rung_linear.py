@@ -8,9 +8,9 @@ from lighten.compress.steps import Linear
 from lighten.pipeline import Artifact
 from lighten.search.choose import CONFIDENCE
 from lighten.search.costs import time_folders
-from lighten.search.limits import binding, cost_limits
 from lighten.search.run import Run
 from lighten.search.standing import Reference, Standing
+from lighten.workshop.limits import binding, cost_limits
 
 NAME = "TF-IDF + linear"
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from lighten.compress.step import ModelStep
-from lighten.search.run import TRAINED
 from lighten.search.standing import Reference, Standing
-from lighten.search.students import teacher_answers
 from lighten.search.timing import MIN_TRAINING, left_for_students
+from lighten.workshop.answers import teacher_answers
 
 NAME = "the recipe's plan"
 
@@ -15,13 +14,13 @@ def carry_out(standing: Standing, reference: Reference, steps: list[ModelStep]) 
     """Apply the steps to the reference, the time left shared equally by those that train; measure the outcome."""
     run = standing.run
     teacher = None
-    if any(step.name == "distil" for step in steps):
+    if any(step.taught for step in steps):
         teacher = run.timed("teacher", lambda: teacher_answers(run, reference.checkpoint))
     artifact = reference.checkpoint
     for number, step in enumerate(steps):
         seconds = None
-        if run.by_clock and step.name in TRAINED:
-            trainings = sum(later.name in TRAINED for later in steps[number:])
+        if run.by_clock and step.trains:
+            trainings = sum(later.trains for later in steps[number:])
             share = left_for_students(run, standing.expected) / trainings
             decision = f"seconds for {step.name}, step {number}"
             seconds = run.journal.decide(decision, run.scope, lambda s=share: round(max(MIN_TRAINING, s), 1))

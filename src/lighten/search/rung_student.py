@@ -7,12 +7,13 @@ from collections.abc import Callable
 from lighten.errors import LightenError
 from lighten.pipeline import Artifact
 from lighten.search.candidate import Candidate
-from lighten.search.limits import all_limits, cost_limits, total_excess, value_of
 from lighten.search.policy import Option, epoch_seconds, margin, next_student
 from lighten.search.space import Student, capacity
 from lighten.search.standing import Reference, Standing
-from lighten.search.students import teacher_answers, train_student
+from lighten.search.students import train_student
 from lighten.search.timing import MIN_TRAINING, left_for_students, tell
+from lighten.workshop.answers import teacher_answers
+from lighten.workshop.limits import all_limits, cost_limits, total_excess, value_of
 
 
 def climb_students(standing: Standing, reference: Reference) -> None:

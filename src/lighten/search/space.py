@@ -56,7 +56,7 @@ def cut_steps(student: Student, full: Shape) -> list[ModelStep]:
     if student.layers < full.layers:
         steps.append(Layers(count=student.layers))
     if student.intermediate < full.intermediate:
-        steps.append(Intermediate(width=student.intermediate))
+        steps.append(Intermediate(width=student.intermediate, multiple_of=1))
     if student.vocabulary != "full":
         steps.append(Vocabulary(size=student.vocabulary))  # type: ignore[arg-type]
     return steps
@@ -86,7 +86,8 @@ def enumerate_points(full: Shape, search: Search, can_trim: bool) -> list[Point]
     vocabularies: list[Any] = list(search.vocabulary or (["used"] if can_trim else ["full"]))
     if not can_trim and vocabularies != ["full"]:
         raise InputError(
-            "this model's tokenizer cannot be trimmed (only WordPiece can); use [full]", "search.vocabulary"
+            "this model's tokenizer cannot be trimmed (only BPE, Unigram and WordPiece can); use [full]",
+            "search.vocabulary",
         )
     formats = search.quantise or ["int8", "none"]
     points = [

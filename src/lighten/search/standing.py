@@ -10,11 +10,12 @@ from lighten.compress.steps import Distil
 from lighten.pipeline import Artifact, step_to_dict
 from lighten.search.candidate import Candidate
 from lighten.search.costs import time_folders
-from lighten.search.limits import binding, cost_limits
 from lighten.search.run import Run
 from lighten.search.space import Point, Student, plan_of, relative_cost
-from lighten.search.students import export, judge, validate
+from lighten.search.students import export, judge
 from lighten.search.timing import Forecast
+from lighten.workshop.answers import validate
+from lighten.workshop.limits import binding, cost_limits
 
 
 @dataclass

@@ -16,7 +16,8 @@ from lighten.search.costs import REFERENCE, time_folders
 from lighten.search.run import Run
 from lighten.search.space import Point
 from lighten.search.standing import Reference, Standing
-from lighten.search.students import export, judge, trimmed_tokenizer, validate
+from lighten.search.students import export, judge, trimmed_tokenizer
+from lighten.workshop.answers import validate
 
 
 def steps_of(standing: Standing, reference: Reference, chosen: Candidate) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lighten.recipe import Budget
-from lighten.search.limits import all_limits, binding, check, cost_limits, quality_limit, total_excess
+from lighten.workshop.limits import all_limits, binding, check, cost_limits, quality_limit, total_excess
 
 METRICS = {
     "latency_ms": {"p50": 1.0, "p95": 2.0},

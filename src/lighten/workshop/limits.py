@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lighten.recipe import Budget
@@ -21,17 +21,22 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit of the budget and how it is met; `excess` is the share by which it is missed (0 if met)."""
+    """One limit of the budget and how it is met.
+
+    `excess` is the share by which it is missed (0 if met); `unit` is that of the name where it is left out.
+    """
 
     name: str
     limit: float
     value: float | None
     met: bool
     excess: float
+    unit: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of result.json."""
-        return {"name": self.name, "limit": self.limit, "value": self.value, "met": self.met, "unit": UNITS[self.name]}
+        unit = self.unit or UNITS[self.name]
+        return {"name": self.name, "limit": self.limit, "value": self.value, "met": self.met, "unit": unit}
 
 
 def value_of(metrics: dict[str, Any], name: str) -> float | None:
@@ -57,15 +62,23 @@ def check(name: str, limit: float, value: float | None) -> Limit:
 def cost_limits(budget: Budget, metrics: dict[str, Any]) -> list[Limit]:
     """Return the limits on cost that the budget sets, compared with a candidate's metrics."""
     wanted = budget.model_dump()
-    return [check(name, wanted[name], value_of(metrics, name)) for name in COSTS if wanted[name] is not None]
+    found = [check(name, wanted[name], value_of(metrics, name)) for name in COSTS if wanted[name] is not None]
+    if "decode_per_s" not in metrics:
+        return found
+    return [replace(limit, unit="tokens/s") if limit.name == "throughput_per_s" else limit for limit in found]
 
 
 def quality_limit(budget: Budget, quality: dict[str, Any] | None) -> Limit | None:
-    """Return the quality floor compared with a measurement: points under the reference, or absolute points."""
+    """Return the quality floor compared with a measurement: points under the reference, or absolute points.
+
+    Of perplexity, where less is better, percent over the reference's take the place of points under it.
+    """
     if budget.quality is None:
         return None
     if quality is None:
         return check("quality", budget.quality, None)
+    if quality.get("better") == "lower":
+        return replace(check("quality", budget.quality, -float(quality["delta"])), unit="%")
     return check("quality", budget.quality, float(quality["delta"] if budget.quality < 0 else quality["value"]))
 
 

@@ -1,0 +1,77 @@
+"""What models say: the teacher to the training texts, exported models to the validation texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lighten.compress.teacher import cache_teacher
+from lighten.measure.examples import number_groups
+from lighten.measure.quality import Comparison, compare
+from lighten.pipeline import Artifact, read_json, write_json
+from lighten.runtime import load
+from lighten.workshop.work import Work
+
+
+def teacher_answers(work: Work, reference: Artifact) -> Artifact:
+    """Return the reference's answers to the training texts, computed once."""
+    step, parents = {"max_tokens": work.max_tokens}, [reference, work.table]
+    key = work.workspace.key("teacher", step, parents)
+    # A pass that was killed goes on with the part it was in.
+    context = work.context("teacher's answers", checkpoints=work.workspace.checkpoints(key))
+
+    def cache(target: Path) -> dict[str, Any]:
+        return cache_teacher(reference.path, target, context)
+
+    return work.workspace.produce("teacher", step, parents, cache)
+
+
+def validate(work: Work, model: Artifact) -> list[int]:
+    """Return the exported model's answers (label indices) to the validation texts, at the target's batch."""
+
+    def ask(target: Path) -> dict[str, Any]:
+        classifier = load(model.path, threads=work.recipe.target.threads)
+        predicted: list[int] = []
+        texts = work.validation.texts
+        with work.progress.stage("validation of the exported model", total=len(texts)) as stage:
+            for start in range(0, len(texts), 200):
+                logits = classifier.logits(texts[start : start + 200], max_batch=work.recipe.target.batch)
+                predicted += logits.argmax(1).tolist()
+                stage.update(len(predicted))
+                work.clock.tick()
+        write_json(target / "predicted.json", predicted)
+        return {}
+
+    step = {"threads": work.recipe.target.threads, "batch": work.recipe.target.batch}
+    answers = work.workspace.produce("answers", step, [model, work.table], ask)
+    return [int(i) for i in read_json(answers.path / "predicted.json")]
+
+
+def quality_on_validation(
+    work: Work, predicted: Sequence[int], reference: Sequence[int]
+) -> tuple[dict[str, Any], Comparison]:
+    """Return the ``quality`` object of result.json for answers beside the reference's, and the comparison itself."""
+    truth = np.array(work.validation.labels)
+    names = work.validation.groups
+    compared = compare(
+        truth,
+        np.array(reference),
+        np.array(predicted),
+        len(work.labels),
+        seed=work.recipe.seed,
+        groups=None if names is None else number_groups(names),
+    )
+    own, difference = compared.candidate, compared.difference
+    quality = {
+        "metric": "accuracy",
+        "value": round(own.value, 4),
+        "ci95": [round(own.low, 4), round(own.high, 4)],
+        "delta": round(difference.value, 4),
+        "delta_ci95": [round(difference.low, 4), round(difference.high, 4)],
+        "split": "validation",
+        "n": len(truth),
+    }
+    return quality, compared

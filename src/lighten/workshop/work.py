@@ -1,0 +1,157 @@
+"""Work in progress in a run folder: data, model, clock; and the way every piece of it is carried out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lighten.compress.step import Context, ModelStep
+from lighten.export.bundle import Serving, write_bundle
+from lighten.export.checkpoint import graph_of
+from lighten.pipeline import Artifact, Clock, Journal, Workspace, step_to_dict
+from lighten.pipeline.examples import Examples, read_texts
+from lighten.progress import Progress
+from lighten.recipe import Recipe
+from lighten.train.precision import Precision
+
+STEP_SECONDS = "step_seconds"
+"""Among the metrics of a checkpoint: how long the step took that made it."""
+
+
+@dataclass(kw_only=True)
+class Work:
+    """Everything that carrying out steps on a classifier takes.
+
+    Attributes:
+        scope: stands for data, model, seed and settings, the budget left out: decisions taken under it hold for
+            other budgets too.
+        model: checkpoint folder of the given model.
+        table: artifact with the splits.
+        precision: number format of training, probed once: interrupted work goes on in the same one.
+        stages: seconds by stage, for result.json.
+        trainings: report of each training, for result.json.
+    """
+
+    recipe: Recipe
+    out: Path
+    workspace: Workspace
+    journal: Journal
+    clock: Clock
+    progress: Progress
+    scope: str
+    model: Path
+    model_key: str
+    config: dict[str, Any]
+    table: Artifact
+    labels: list[str]
+    train: Examples
+    validation: Examples
+    max_tokens: int
+    precision: Precision
+    stages: dict[str, float] = field(default_factory=dict)
+    trainings: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def serving(self) -> Serving:
+        """How the model will be served."""
+        return Serving(tuple(self.labels), self.max_tokens, self.recipe.target.threads)
+
+    def timed(self, stage: str, work: Callable[[], Any]) -> Any:
+        """Do the work and charge its seconds to a stage of result.json."""
+        before = self.clock.spent
+        try:
+            return work()
+        finally:
+            self.stages[stage] = self.stages.get(stage, 0.0) + self.clock.spent - before
+            self.clock.tick(force=True)
+
+    def apply(
+        self,
+        step: ModelStep,
+        source: Path | Artifact,
+        *,
+        name: str,
+        teacher: Artifact | None = None,
+        teacher_model: Artifact | None = None,
+        seconds: float | None = None,
+    ) -> Artifact:
+        """Carry out one model step, or find its result.
+
+        Args:
+            step: what to do.
+            source: the checkpoint to read.
+            name: of the work on screen.
+            teacher: the teacher's answers, for distillation.
+            teacher_model: the teacher's checkpoint, for steps that run it themselves.
+            seconds: wall-clock for a training step; None trains by the step's epochs.
+        """
+        folder = source.path if isinstance(source, Artifact) else source
+        parents: list[Artifact | str] = [source if isinstance(source, Artifact) else self.model_key, self.table]
+        parents += [known for known in (teacher, teacher_model) if known is not None]
+        identity = {**step_to_dict(step), "seconds": seconds, "max_tokens": self.max_tokens, "seed": self.recipe.seed}
+        key = self.workspace.key("checkpoint", identity, parents)
+        context = self.context(name, teacher, seconds, self.workspace.checkpoints(key))
+        if teacher_model is not None:
+            context.teacher_model = teacher_model.path
+
+        def work(target: Path) -> dict[str, Any]:
+            started = time.monotonic()
+            metrics = step.apply(folder, target, context)
+            return {**metrics, STEP_SECONDS: round(time.monotonic() - started, 3)}
+
+        artifact = self.workspace.produce("checkpoint", identity, parents, work)
+        if step.trains and "best" in artifact.metrics:
+            facts = {key: value for key, value in artifact.metrics.items() if key != STEP_SECONDS}
+            best = {"validation": round(facts["best"], 3), "step": facts.pop("best_step", None)}
+            self.trainings.append({"name": name, **facts, "best": best})
+        return artifact
+
+    def context(
+        self, name: str, teacher: Artifact | None = None, seconds: float | None = None, checkpoints: Path | None = None
+    ) -> Context:
+        """Return what a model step is given."""
+        return Context(
+            labels=self.labels,
+            train=self.train,
+            validation=self.validation,
+            max_tokens=self.max_tokens,
+            seed=self.recipe.seed,
+            teacher=teacher.path if teacher is not None else None,
+            teacher_model=self._teacher_model(teacher),
+            unlabelled=self.unlabelled,
+            seconds=seconds,
+            precision=self.precision,
+            checkpoints=checkpoints,
+            name=name,
+            progress=self.progress,
+            tick=self.clock.tick,
+        )
+
+    @cached_property
+    def unlabelled(self) -> Examples | None:
+        """Texts without labels, where the recipe has some."""
+        file = self.table.path / "unlabelled.jsonl"
+        if not file.is_file():
+            return None
+        texts = read_texts(file)
+        return Examples(texts, [0] * len(texts), list(range(len(texts))))
+
+    def _teacher_model(self, teacher: Artifact | None) -> Path | None:
+        """Return the checkpoint whose answers these are: the first of what they were made of."""
+        found = None if teacher is None else self.workspace.find(teacher.manifest["parents"][0])
+        return None if found is None else found.path
+
+    def bundle(self, checkpoint: Artifact, plan: Sequence[dict[str, Any]]) -> Artifact:
+        """Export a checkpoint as a model folder with a self-test on the first validation texts."""
+        identity = {"serving": vars(self.serving), "plan": list(plan)}
+        samples = self.validation.texts[:8]
+
+        def work(target: Path) -> dict[str, Any]:
+            write_bundle(target, graph_of(checkpoint.path), checkpoint.path, self.serving, plan=plan, samples=samples)
+            return {}
+
+        return self.workspace.produce("model", identity, [checkpoint], work)
