@@ -76,7 +76,7 @@ def test_summaries(texts, tmp_path):
         recipe(texts, model, "summarization", {"summary": "summary"}, epochs=10, learning_rate=1e-2), tmp_path / "run"
     )
     looks = [-entry["validation"] for entry in result["training"]["history"] if entry["validation"] is not None]
-    assert looks[-1] < 0.6 * looks[0] and result["quality"]["metric"] == "perplexity"
+    assert looks[-1] < 0.6 * looks[0] and result["quality"]["watched"] == "perplexity"
     from transformers import AutoModelForSeq2SeqLM
 
     AutoModelForSeq2SeqLM.from_pretrained(result.model_folder)
@@ -102,3 +102,15 @@ def test_a_stream_needs_a_rotary_model(texts, tmp_path):
     GPT2Config(vocab_size=100, n_embd=32, n_layer=1, n_head=2, n_positions=64).save_pretrained(model)
     with pytest.raises(InputError, match="position"):
         lighten.train(recipe(texts, model, segment=16), tmp_path / "run")
+
+
+def test_held_out_text_may_be_more_than_is_judged(texts, tmp_path):
+    """Whole documents drawn with the seed; twice as many tokens in the test; all of them where it is asked for."""
+    model = write_language_model(tmp_path / "model", "llama")
+    some = lighten.train(recipe(texts, model, epochs=1, held_out_tokens=60), tmp_path / "some")
+    judged = some["data"]["judged_on"]
+    assert judged["validation"]["texts"] < judged["test"]["texts"] < 30
+    assert 60 <= judged["validation"]["tokens"] < 120 <= judged["test"]["tokens"] < 200
+    whole = lighten.train(recipe(texts, model, epochs=1), tmp_path / "whole")
+    assert "judged_on" not in whole["data"]
+    assert some["quality"]["validation"]["n"] < whole["quality"]["validation"]["n"]

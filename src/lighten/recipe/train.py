@@ -65,8 +65,9 @@ class Train(Section):
     """Tokens per forward pass; larger steps are accumulated. ``auto`` is what fits in memory, null is all."""
     max_tokens: int | None = Field(default=None, ge=3, le=1_000_000)
     """Longest text in tokens, special tokens included; the model's limit when left out."""
-    long: Literal["truncate", "head-tail", "chunk"] = "truncate"
-    """What becomes of longer texts: cut at the end, cut in the middle, or made into several."""
+    long: Literal["truncate", "head-tail", "sentences", "textrank", "chunk", "chunk-max"] = "truncate"
+    """What becomes of longer texts: cut at the end, cut in the middle, the best sentences (by TF-IDF, by TextRank), or
+    made into several whose answers are averaged (or the largest taken)."""
     class_weights: Literal["none", "balanced"] | dict[str, Weight] = "none"
     """Weight of each label in the loss; ``balanced`` is the inverse of its frequency; or label: weight, others 1."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
@@ -81,6 +82,8 @@ class Train(Section):
     """Tokens per row of a language model, texts packed one after the other; the model's limit when left out."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Format of matrix products; ``auto`` times them on this device and says why."""
+    held_out_tokens: Count | Literal["auto", "all"] = "auto"
+    """Tokens a language model is judged on at a look, twice that in the test; ``auto``: 4,000 a minute of the clock."""
     validations_per_epoch: float = Field(default=2.0, gt=0, le=1000)
     """Looks at the validation split."""
     patience: int | None = Field(default=None, ge=1)

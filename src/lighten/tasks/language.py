@@ -27,6 +27,8 @@ from lighten.train.settings import Look
 STREAM_ROWS = 8
 """Parallel streams at most that a text is dealt into for truncated back-propagation."""
 ENCODERS = ("ForMaskedLM", "ForSequenceClassification")
+PER_MINUTE = 4000
+"""Tokens of a look at validation for each minute of the clock: held-out text may be longer than what is trained on."""
 
 
 class LanguageModeling:
@@ -44,7 +46,7 @@ class LanguageModeling:
         self.width = hidden_width(model)
         train = self.train
         self.limit = limit_of(train.segment or train.block or train.max_tokens, positions_of(model), 512)
-        self.encoded = {part: self._encode(part) for part in PARTS}
+        self.encoded = {part: self._some(part, self._encode(part)) for part in PARTS}
         self.datasets = {part: self._dataset(part) for part in PARTS}
         self._loaded: Any = model
         self._last = Losses([], [])
@@ -80,6 +82,22 @@ class LanguageModeling:
         return [
             np.array(item.ids, np.int32) for item in tokenizer.encode_batch_fast(texts, add_special_tokens=with_ends)
         ]
+
+    def _some(self, part: str, encoded: list[Ids]) -> list[Ids]:
+        """Return the documents of a held-out part that are judged: whole ones, drawn with the seed."""
+        wanted, clock = self.train.held_out_tokens, self.recipe.clock_seconds
+        if part == "train" or wanted == "all" or (wanted == "auto" and clock is None):
+            return encoded
+        most = wanted if isinstance(wanted, int) else int(PER_MINUTE * (clock or 0.0) / 60)
+        lengths = np.array([len(ids) for ids in encoded])
+        order = np.random.default_rng(self.seed).permutation(len(encoded))
+        enough = int(np.searchsorted(np.cumsum(lengths[order]), most * (2 if part == "test" else 1))) + 1
+        chosen = np.sort(order[:enough])
+        if len(chosen) < len(encoded):
+            tokens = int(lengths[chosen].sum())
+            self.job.facts.setdefault("judged_on", {})[part] = {"texts": len(chosen), "tokens": tokens}
+            self.job.progress.note(f"{part}: judged on {len(chosen):,} of {len(encoded):,} texts, {tokens:,} tokens")
+        return [encoded[index] for index in chosen]
 
     def _dataset(self, part: str) -> Dataset:
         """Return a part as rows: masked texts cut into pieces of the limit, packed blocks, or a stream."""
