@@ -11,7 +11,12 @@ from typing import Any
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything imports onnxruntime
 
+import hypothesis
 import pytest
+
+# No test depends on how fast the machine is.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 WORDS = ["a", "an", "the", "film", "movie", "was", "is", "great", "good", "triumph", "warm", "bad", "dull", "mess"]
 WORDS += ["boring", "rotten", "fresh", "funny", "not", "and", "of", "it"]

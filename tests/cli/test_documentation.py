@@ -111,7 +111,7 @@ def test_both_readmes_say_the_same():
 
 def test_the_reference_of_the_command_line_names_every_verb_and_option():
     text = (ROOT / "docs" / "reference" / "cli.md").read_text()
-    sections = dict(re.findall(r"^## `lighten (\w+)[^\n]*\n(.*?)(?=^## |\Z)", text, flags=re.M | re.S))
+    sections = dict(re.findall(r"^## `lighten ([\w-]+)[^\n]*\n(.*?)(?=^## |\Z)", text, flags=re.M | re.S))
     assert set(sections) == set(COMMAND.commands)
     for verb, command in COMMAND.commands.items():
         known = {option for item in command.params for option in item.opts if option.startswith("--")}

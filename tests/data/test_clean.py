@@ -28,6 +28,9 @@ from lighten.data.columns import Columns
         ('<a href="x>y">link</a> 1 < 2', "link 1 < 2", ("tags",)),
         ("<p>hi</p><script>alert(1)</script>", "hi", ("tags", "blanks")),
         ("&lt;b&gt;", "<b>", ("entities",)),
+        ("e\u0301", "\u00e9", ("unicode",)),
+        ("\ufb01lm \uff21", "\ufb01lm \uff21", ()),
+        ("a\ud83d\ude00\ud800b", "a\U0001f600b", ("surrogates",)),
         ("\U0001f468\u200d\U0001f469", "\U0001f468\u200d\U0001f469", ()),
     ],
 )
@@ -35,12 +38,24 @@ def test_texts(text, expected, kinds):
     assert clean_text(text) == (expected, kinds)
 
 
+def test_unicode_can_be_chosen():
+    assert clean_text("\ufb01lm \uff21\u00b2", unicode="nfkc") == ("film A2", ("unicode",))
+    assert clean_text("e\u0301", unicode=False) == ("e\u0301", ())
+
+
+@given(st.text(st.characters(exclude_categories=())), st.sampled_from(["nfc", "nfkc", False]))
+def test_any_text_can_be_cleaned_and_written(text, unicode):
+    cleaned, _ = clean_text(text, unicode=unicode)
+    cleaned.encode()
+    assert "\0" not in cleaned and cleaned == " ".join(cleaned.split())
+
+
 def test_html_can_be_forced_or_left_alone():
     assert clean_text("x <odd>y</odd>", html=True)[0] == "x y"
     assert clean_text("<b>x</b> &amp;", html=False) == ("<b>x</b> &amp;", ())
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_the_gate_lets_nothing_through_that_would_change(text):
     table, report = Clean().apply(pl.DataFrame({"t": [text, "stays"]}), Columns("t"))
     expected, kinds = clean_text(text)

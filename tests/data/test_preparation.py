@@ -174,7 +174,7 @@ def test_labels_that_are_not_text_and_line_separators_in_text(tmp_path):
         (
             {"prepare": ["clen"]},
             None,
-            "data.prepare[0]: 'clen' is no step; known are clean, deduplicate, filter; did you",
+            "data.prepare[0]: 'clen' is no step; known are ",
         ),
         ({"prepare": [{"clean": {"htm": 1}}]}, None, "'htm' is no field"),
         ({"train": "revews.csv"}, None, "did you mean 'reviews.csv'?"),

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import html as html_module
 import re
-from collections import Counter
+import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
 
-from lighten.data.columns import ROW, Columns
-from lighten.data.table_step import TableStep, report
+from lighten.data.columns import Columns
+from lighten.data.edits import Edit, apply_edits
+from lighten.data.table_step import TableStep
 
 # Most texts are printable ASCII with single blanks: one C-speed search proves it and nothing else runs.
 _SUSPECT = re.compile(r"[^\x20-\x7e]|  |^ | $|[<&]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _BLOCK = "address|article|blockquote|br|dd|div|dl|dt|footer|h[1-6]|header|hr|li|ol|p|pre|section|table|td|th|tr|ul"
 _INLINE = "a|abbr|b|body|cite|code|em|font|head|html|i|img|script|small|span|strong|style|sub|sup|tbody|u"
@@ -25,62 +28,76 @@ _BLOCK_TAG = re.compile(rf"<(?=/?(?:{_BLOCK})[\s/>])", re.IGNORECASE)
 
 
 class Clean(TableStep):
-    """Repair mojibake, remove control characters and HTML, collapse blanks; drop what is empty then."""
+    """Repair mojibake, remove control characters and HTML, compose Unicode, collapse blanks; drop what is empty then.
+
+    It acts on the rows of the recipe's data, held-out ones too; a served model gets its texts as users send them.
+    """
 
     name: ClassVar[str] = "clean"
+    rowwise: ClassVar[bool] = True
+    version: ClassVar[int] = 2
 
     html: bool | Literal["auto"] = Field(
         default="auto",
         description="true: every text is HTML; auto: only texts with a known tag or entity; false: leave tags alone.",
     )
+    unicode: Literal["nfc", "nfkc", False] = Field(
+        default="nfc",
+        description="nfc: one code point for a letter and its accent; nfkc: also plain forms of ligatures, full-width "
+        "letters, superscripts and the like; false: as it is.",
+    )
 
     def apply(self, table: pl.DataFrame, columns: Columns) -> tuple[pl.DataFrame, dict[str, Any]]:
         """Edit the text column; each distinct text is looked at once. Reason code: ``empty_text``."""
-        texts = table[columns.text].to_list()
-        edits: dict[str, tuple[str, tuple[str, ...]]] = {}
-        for text in set(texts):
-            if text is not None and (self.html is True or _SUSPECT.search(text)):
-                cleaned, kinds = clean_text(text, self.html)
-                if kinds:
-                    edits[text] = (cleaned, kinds)
-        counts: Counter[str] = Counter()
-        examples: list[dict[str, Any]] = []
-        for index, text in enumerate(texts):
-            if text in edits:
-                texts[index], kinds = edits[text]
-                counts.update(kinds)
-                if len(examples) < 3 and kinds != ("blanks",):
-                    row = table[ROW][index] if ROW in table.columns else index + 1
-                    examples.append({"row": row, "kinds": list(kinds), "before": text, "after": texts[index]})
-        changed = sum(1 for old, new in zip(table[columns.text], texts, strict=True) if old != new)
-        edited = table.with_columns(pl.Series(columns.text, texts, dtype=pl.String))
-        empty = pl.col(columns.text).is_null() | (pl.col(columns.text) == "")
-        kept, gone = edited.filter(~empty), edited.filter(empty)
-        return kept, report(self, table.height, kept.height, changed, {"empty_text": gone}, examples, dict(counts))
+        return apply_edits(self, table, columns, self._edit, dull=frozenset({"blanks"}))
+
+    def _edit(self, text: str) -> Edit | None:
+        if self.html is not True and not _SUSPECT.search(text):
+            return None
+        cleaned, kinds = clean_text(text, self.html, self.unicode)
+        return (cleaned, dict.fromkeys(kinds, 1)) if kinds else None
 
 
-def clean_text(text: str, html: bool | Literal["auto"] = "auto") -> tuple[str, tuple[str, ...]]:
+def clean_text(
+    text: str, html: bool | Literal["auto"] = "auto", unicode: Literal["nfc", "nfkc", False] = "nfc"
+) -> tuple[str, tuple[str, ...]]:
     """Clean one text.
 
     Args:
         text: any text.
         html: as the field of `Clean`.
+        unicode: as the field of `Clean`.
 
     Returns:
-        The text and the kinds of edits made: ``encoding`` (mojibake, with ftfy), ``tags``, ``entities``,
-        ``control``, ``blanks`` (runs of white space become one blank).
+        The text and the kinds of edits made, in the order in which they are tried: ``surrogates`` (halves of a
+        character; two halves are joined), ``encoding`` (mojibake, with ftfy), ``tags``, ``entities``, ``control``,
+        ``unicode``, ``blanks`` (runs of white space become one blank).
     """
-    plan: list[tuple[str, Callable[[str], str]]] = [("encoding", _encoding)]
-    if html is not False:
-        plan += [("tags", _all_tags if html is True else _known_tags), ("entities", _entities)]
-    plan += [("control", _control), ("blanks", _blanks)]
     kinds = []
-    for kind, edit in plan:
+    for kind, edit in _plan(html, unicode):
         edited = edit(text)
         if edited != text:
             kinds.append(kind)
             text = edited
     return text, tuple(kinds)
+
+
+@lru_cache
+def _plan(html: bool | str, unicode: str | bool) -> tuple[tuple[str, Callable[[str], str]], ...]:
+    plan: list[tuple[str, Callable[[str], str]]] = [("surrogates", _surrogates), ("encoding", _encoding)]
+    if html is not False:
+        plan += [("tags", _all_tags if html is True else _known_tags), ("entities", _entities)]
+    plan.append(("control", _control))
+    if unicode:
+        plan.append(("unicode", _nfkc if unicode == "nfkc" else _nfc))
+    return (*plan, ("blanks", _blanks))
+
+
+def _surrogates(text: str) -> str:
+    # A table cannot hold them, but texts come from elsewhere too.
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
 
 
 def _encoding(text: str) -> str:
@@ -114,6 +131,14 @@ def _entities(text: str) -> str:
 
 def _control(text: str) -> str:
     return _CONTROL.sub("", text)
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _nfkc(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
 
 
 def _blanks(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import polars as pl
@@ -11,6 +12,12 @@ FILE = "__file__"
 """Internal column: name of the file a row came from."""
 ROW = "__row__"
 """Internal column: number of the row in its file, as an editor counts (a CSV header is row 1)."""
+AT = "__at__"
+"""Internal column: number of the row among all rows of its source, from 0."""
+KEY = "__text_key__"
+"""Internal column: digest of the text, case-folded and with blanks collapsed, in a table without texts."""
+RANKS = {"test": "__rank_test__", "validation": "__rank_validation__"}
+"""Internal columns: where the row stands when a part is split off (`lighten.data.split.rank`), by the part."""
 
 Part = Literal["train", "validation", "test", "unlabelled"]
 
@@ -25,12 +32,16 @@ class Columns:
         group: column whose values never cross the splits.
         part: what the rows are for. A step drops fewer rows of a given validation or test set:
             what is judged there must stay what the user gave.
+        seed: the recipe's, for steps that draw at random.
+        base: folder that a step looks for relative sources in first.
     """
 
     text: str
     label: str | None = None
     group: str | None = None
     part: Part = "train"
+    seed: int = 0
+    base: Path | None = None
 
     @property
     def held_out(self) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lighten.errors import InputError
-from lighten.sources import source_limit
+from lighten.sources.limits import Meter
 
 PACKED = (".gz", ".bz2", ".xz", ".zst")
 _CHUNK = 1 << 22
@@ -21,28 +21,27 @@ def read_bytes(path: Path) -> bytes:
     """Return a file's content, unpacked.
 
     Raises:
-        InputError: not readable, damaged, or unpacking to more than the limit on one source.
+        InputError: not readable, damaged, or unpacking to more than the limits on one source allow.
     """
     try:
         if path.suffix.lower() not in PACKED:
             return path.read_bytes()
-        with path.open("rb") as packed, _opened(packed, path) as stream:
+        with path.open("rb") as packed, opened(packed, path) as stream:
             return _bounded(stream, path)
     except (EOFError, OSError, lzma.LZMAError, zlib.error, ValueError) as error:
         raise InputError(f"cannot be read: {error}", path.name) from None
 
 
 def _bounded(stream: BinaryIO, path: Path) -> bytes:
-    limit, total, chunks = source_limit(), 0, []
+    meter, chunks = Meter(path.name, path.stat().st_size), []
     while chunk := stream.read(_CHUNK):
-        total += len(chunk)
-        if total > limit:
-            raise InputError(f"unpacks to more than {limit:,} bytes; see LIGHTEN_MAX_SOURCE_BYTES", path.name)
+        meter.count(len(chunk))
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _opened(packed: BinaryIO, path: Path) -> Any:
+def opened(packed: BinaryIO, path: Path) -> Any:
+    """Return a context manager over the unpacked bytes of a packed file; the ending says how it is packed."""
     suffix = path.suffix.lower()
     if suffix == ".gz":
         return gzip.GzipFile(fileobj=packed)

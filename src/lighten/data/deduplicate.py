@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 import polars as pl
 from pydantic import Field
 
-from lighten.data.columns import ROW, Columns
-from lighten.data.table_step import TableStep, report
+from lighten.data.columns import AT, KEY, ROW, Columns
+from lighten.data.table_step import SHOWN, TableStep, report
 
 _KEY, _LABEL = "__key__", "__label__"
 
@@ -17,6 +17,7 @@ class Deduplicate(TableStep):
     """Keep one of the rows with the same text; where their labels disagree, none of them by default."""
 
     name: ClassVar[str] = "deduplicate"
+    needs_text: ClassVar[bool] = False
 
     conflicts: Literal["drop", "keep_first"] = Field(
         default="drop", description="What to do with equal texts whose labels disagree."
@@ -28,7 +29,7 @@ class Deduplicate(TableStep):
             return table, report(self, table.height, table.height)
         given = pl.col(columns.label).cast(pl.String) if columns.label else pl.lit("")
         label = pl.col(_LABEL)
-        marked = table.with_columns(pl.Series(_KEY, keys(table[columns.text])), given.alias(_LABEL)).with_columns(
+        marked = table.with_columns(pl.Series(_KEY, row_keys(table, columns)), given.alias(_LABEL)).with_columns(
             __first__=pl.int_range(pl.len()).over(_KEY) == 0,
             __disagree__=label.n_unique().over(_KEY) > 1,
             __odd__=label.ne_missing(label.first().over(_KEY)),
@@ -46,15 +47,21 @@ def keys(texts: pl.Series) -> list[str]:
     return [" ".join(text.split()).casefold() for text in texts]
 
 
+def row_keys(table: pl.DataFrame, columns: Columns) -> pl.Series | list[str]:
+    """Return the key of each row: made of its text, or its digest in a table without texts."""
+    return keys(table[columns.text]) if columns.text in table.columns else table[KEY]
+
+
 def _examples(gone: pl.DataFrame, columns: Columns) -> list[dict[str, Any]]:
-    shown = gone.sort("__disagree__", descending=True, maintain_order=True).head(3)
+    shown = gone.sort("__disagree__", descending=True, maintain_order=True).head(SHOWN)
     return [
         {
             "row": row.get(ROW),
             "reason": "conflict" if row["__disagree__"] else "duplicate",
             "label": row[columns.label] if columns.label else None,
-            "before": row[columns.text],
+            "before": row.get(columns.text),
             "after": None,
+            **({} if columns.text in row else {AT: row[AT]}),  # whoever has the texts fills it in
         }
         for row in shown.iter_rows(named=True)
     ]

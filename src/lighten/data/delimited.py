@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
 
 import polars as pl
 
@@ -73,10 +75,10 @@ def check(text: str, name: str, dialect: Dialect, quoted: bool = True) -> None:
         raise InputError(message, where)
 
 
-def _first_problem(text: str, dialect: Dialect, quoted: bool) -> tuple[int, int, str] | None:
-    reader = _reader(text, dialect, quoted)
+def _first_problem(text: str | TextIO, dialect: Dialect, quoted: bool) -> tuple[int, int, str] | None:
+    reader = reader_of(text, dialect, quoted)
     number, start, expected = 0, 1, 0
-    with _long_fields():
+    with long_fields():
         while True:
             start = reader.line_num + 1
             try:
@@ -104,20 +106,45 @@ def _is_quoted(text: str, name: str, dialect: Dialect) -> bool:
         return dialect.separator == ","
     if _first_problem(text, dialect, True) is not None:
         return _first_problem(text, dialect, False) is not None
+    if _first_problem(text, dialect, False) is not None or _all_quoted(text, dialect):
+        return True
     # Both may be regular. Where quoting would join lines that are whole rows each, the quotes are text.
-    return _first_problem(text, dialect, False) is not None or _count(text, dialect, True) == _count(
-        text, dialect, False
-    )
+    return _count(text, dialect, True) == _count(text, dialect, False)
 
 
-def _count(text: str, dialect: Dialect, quoted: bool) -> int:
-    with _long_fields():
-        return sum(1 for _ in _reader(text, dialect, quoted))
+def is_quoted(path: Path, dialect: Dialect) -> bool:
+    """Return whether quotes quote in a file, judged as by `read_delimited`, in memory that does not grow with it."""
+    if dialect.separator == ",":
+        return True
+    with path.open("rb") as stream:
+        if not any(b'"' in block for block in iter(lambda: stream.read(1 << 20), b"")):
+            return False
+
+    def judged(judge: Callable[[TextIO, Dialect, bool], Any], quoted: bool) -> Any:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            return judge(stream, dialect, quoted)
+
+    plain = judged(_first_problem, False) is not None
+    if judged(_first_problem, True) is not None:
+        return plain
+    return plain or judged(_all_quoted, False) or bool(judged(_count, True) == judged(_count, False))
+
+
+def _all_quoted(text: str | TextIO, dialect: Dialect, quoted: bool = False) -> bool:
+    """Return whether every name in the header stands between quotes, as where a program quotes everything."""
+    with long_fields():
+        names: list[str] = next(reader_of(text, dialect, quoted), [])
+    return all(len(name) > 1 and name[0] == name[-1] == '"' for name in names)
+
+
+def _count(text: str | TextIO, dialect: Dialect, quoted: bool) -> int:
+    with long_fields():
+        return sum(1 for _ in reader_of(text, dialect, quoted))
 
 
 def _read_slowly(text: str, dialect: Dialect, quoted: bool) -> pl.DataFrame:
-    with _long_fields():
-        rows = list(_reader(text, dialect, quoted))
+    with long_fields():
+        rows = list(reader_of(text, dialect, quoted))
     header, body = rows[0], rows[1 + dialect.skip :]
     filled = [row if not _is_blank(row) or len(header) == 1 else [""] * len(header) for row in body]
     columns = {
@@ -128,22 +155,23 @@ def _read_slowly(text: str, dialect: Dialect, quoted: bool) -> pl.DataFrame:
 
 
 def _rows(text: str, dialect: Dialect) -> Iterator[list[str]]:
-    with _long_fields():
+    with long_fields():
         try:
             yield from csv.reader(io.StringIO(text, newline=""), delimiter=dialect.separator)
         except csv.Error:
             return
 
 
-def _reader(text: str, dialect: Dialect, quoted: bool) -> csv._reader:  # type: ignore[name-defined]
-    stream = io.StringIO(text, newline="")
+def reader_of(text: str | TextIO, dialect: Dialect, quoted: bool) -> csv._reader:  # type: ignore[name-defined]
+    """Return the csv module's reader of a text; it tells every irregularity."""
+    stream = io.StringIO(text, newline="") if isinstance(text, str) else text
     if quoted:
         return csv.reader(stream, delimiter=dialect.separator, strict=True)
     return csv.reader(stream, delimiter=dialect.separator, quoting=csv.QUOTE_NONE, strict=True)
 
 
 @contextmanager
-def _long_fields() -> Iterator[None]:
+def long_fields() -> Iterator[None]:
     """Lift the csv module's limit of 131,072 characters per field: documents are longer."""
     old = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:

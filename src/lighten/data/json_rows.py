@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import polars as pl
 
@@ -47,6 +48,19 @@ def _json_row(line: bytes, where: str) -> dict[str, object]:
 
 def read_json_array(raw: bytes, name: str) -> pl.DataFrame:
     """Read one JSON array of objects; errors as of `read_json_lines`."""
+    rows = json_array(raw, name)
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise InputError(f"expected an object, found {type(row).__name__}", f"{name}, row {number}")
+    return pl.from_dicts(rows, infer_schema_length=None, strict=False) if rows else pl.DataFrame()
+
+
+def json_array(raw: bytes, name: str) -> list[Any]:
+    """Return the elements of one JSON array.
+
+    Raises:
+        InputError: empty, not UTF-8, or no JSON array.
+    """
     if not raw.strip():
         raise InputError("the file is empty", name)
     try:
@@ -58,7 +72,4 @@ def read_json_array(raw: bytes, name: str) -> pl.DataFrame:
         raise InputError(f"not valid JSON: {error}", name) from None
     if not isinstance(rows, list):
         raise InputError(f"expected a JSON array of objects, found {type(rows).__name__}", name)
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict):
-            raise InputError(f"expected an object, found {type(row).__name__}", f"{name}, row {number}")
-    return pl.from_dicts(rows, infer_schema_length=None, strict=False) if rows else pl.DataFrame()
+    return rows

@@ -19,14 +19,24 @@ ALIKE = 0.8
 """... and at least so similar (difflib's ratio)."""
 
 
-def label_texts(values: pl.Series) -> pl.Series:
-    """Return labels as text without blanks around them; whole floats as integers; empty ones as null."""
-    if values.dtype.is_float() and (values.drop_nulls() == values.drop_nulls().round()).all():
+def label_texts(values: pl.Series, whole: bool | None = None) -> pl.Series:
+    """Return labels as text without blanks around them; whole floats as integers; empty ones as null.
+
+    Args:
+        values: any column without lists.
+        whole: whether all floats of the data are whole, where these are only some of them; else found out.
+    """
+    if values.dtype.is_float() and (are_whole(values) if whole is None else whole):
         values = values.cast(pl.Int64, strict=False)
     if values.dtype.is_nested():
         raise InputError(f"the label column {values.name!r} holds {values.dtype}, expected one label per row")
     texts = values.cast(pl.String).str.strip_chars()
     return texts.set(texts == "", None) if (texts == "").any() else texts
+
+
+def are_whole(values: pl.Series) -> bool:
+    """Return whether all numbers are whole; true for what holds no floats."""
+    return not values.dtype.is_float() or bool((values.drop_nulls() == values.drop_nulls().round()).all())
 
 
 def find_labels(table: pl.DataFrame, column: str, given: list[str] | None) -> list[str]:

@@ -7,28 +7,37 @@ from collections.abc import Iterable
 import polars as pl
 
 from lighten.data.columns import Columns
-from lighten.data.deduplicate import keys
+from lighten.data.deduplicate import row_keys
+from lighten.data.rejected import record
 
 
-def drop_same_text(table: pl.DataFrame, columns: Columns, *others: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+def drop_same_text(
+    table: pl.DataFrame, columns: Columns, *others: pl.DataFrame, reason: str = "leak"
+) -> tuple[pl.DataFrame, int]:
     """Drop the rows whose text, case-folded and with blanks collapsed, occurs in one of the other tables.
 
     Returns:
         The rows left and how many were dropped.
     """
-    taken = {key for other in others for key in keys(other[columns.text])}
-    return _without(table, keys(table[columns.text]), taken)
+    taken = {key for other in others for key in row_keys(other, columns)}
+    return _without(table, row_keys(table, columns), taken, reason)
 
 
-def drop_same_group(table: pl.DataFrame, columns: Columns, *others: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+def drop_same_group(
+    table: pl.DataFrame, columns: Columns, *others: pl.DataFrame, reason: str = "group"
+) -> tuple[pl.DataFrame, int]:
     """Drop the rows whose group occurs in one of the other tables (those that have the group column)."""
     group = columns.group
     if group is None:
         return table, 0
     taken = {str(value) for other in others if group in other.columns for value in other[group].drop_nulls()}
-    return _without(table, table[group].cast(pl.String).to_list(), taken)
+    return _without(table, table[group].cast(pl.String).to_list(), taken, reason)
 
 
-def _without(table: pl.DataFrame, values: Iterable[str | None], taken: set[str]) -> tuple[pl.DataFrame, int]:
-    kept = table.filter(pl.Series([value not in taken for value in values], dtype=pl.Boolean))
+def _without(
+    table: pl.DataFrame, values: Iterable[str | None], taken: set[str], reason: str
+) -> tuple[pl.DataFrame, int]:
+    keep = pl.Series([value not in taken for value in values], dtype=pl.Boolean)
+    record(reason, table.filter(~keep))
+    kept = table.filter(keep)
     return kept, table.height - kept.height

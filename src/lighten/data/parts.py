@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
-from lighten.data.columns import ROW, Columns
+from lighten.data.columns import RANKS, ROW, Columns
 from lighten.data.deduplicate import keys
 from lighten.data.labels import check_known
 from lighten.data.leaks import drop_same_group, drop_same_text
+from lighten.data.near_leaks import drop_near_leaks
+from lighten.data.rejected import collecting
 from lighten.data.split import split_groups, split_rows
+from lighten.data.table_step import TableStep
 from lighten.errors import InputError
 from lighten.recipe import Data
 
@@ -16,7 +21,7 @@ Parts = dict[str, pl.DataFrame]
 
 
 def make_parts(
-    given: Parts, data: Data, columns: Columns, labels: list[str], seed: int
+    given: Parts, data: Data, columns: Columns, labels: list[str], seed: int, steps: Sequence[TableStep] = ()
 ) -> tuple[Parts, dict[str, int]]:
     """Make the three parts.
 
@@ -26,6 +31,7 @@ def make_parts(
         columns: roles of the columns of the training table.
         labels: the label names.
         seed: of the split.
+        steps: of the preparation; those on similar rows drop them across the parts too (`drop_near_leaks`).
 
     Returns:
         ``train``, ``validation``, ``test``, and the training rows dropped by reason: ``leak_test``,
@@ -39,21 +45,28 @@ def make_parts(
     held_out: list[str] = [part for part in ("test", "validation") if part in given]
     for name in held_out:
         check_known(given[name], str(columns.label), labels)
-        parts["train"], leaks[f"leak_{name}"] = drop_same_text(parts["train"], columns, given[name])
-        parts["train"], leaks[f"group_{name}"] = drop_same_group(parts["train"], columns, given[name])
+        parts["train"], leaks[f"leak_{name}"] = drop_same_text(
+            parts["train"], columns, given[name], reason=f"leak_{name}"
+        )
+        parts["train"], leaks[f"group_{name}"] = drop_same_group(
+            parts["train"], columns, given[name], reason=f"group_{name}"
+        )
     if len(held_out) == 2:
-        leaks["validation_in_test"] = drop_same_text(given["validation"], columns, given["test"])[1]
+        with collecting():  # they stay
+            leaks["validation_in_test"] = drop_same_text(given["validation"], columns, given["test"])[1]
     missing: list[str] = [part for part in ("test", "validation") if part not in given]
     _check_enough(parts["train"], columns, labels, missing)
     for name in missing:
         share = data.test_share if name == "test" else data.validation_share
         parts["train"], parts[name] = _split_off(parts["train"], columns, labels, share, seed, name)
     for name in missing:  # equal texts can only be parted where the recipe does not deduplicate
-        parts["train"], count = drop_same_text(parts["train"], columns, parts[name])
+        parts["train"], count = drop_same_text(parts["train"], columns, parts[name], reason=f"leak_{name}")
         leaks[f"leak_{name}"] = leaks.get(f"leak_{name}", 0) + count
     if "validation" in missing:
-        parts["validation"], count = drop_same_text(parts["validation"], columns, parts["test"])
+        parts["validation"], count = drop_same_text(parts["validation"], columns, parts["test"], reason="leak_test")
         leaks["leak_test"] = leaks.get("leak_test", 0) + count
+    parts, near = drop_near_leaks(parts, columns, steps, given)
+    leaks.update(near)
     _check_left(parts, columns, labels)
     return {name: parts[name] for name in ("train", "validation", "test")}, {k: n for k, n in leaks.items() if n}
 
@@ -73,7 +86,10 @@ def _split_off(
     if columns.group is not None:
         chosen = split_groups(group_names(table, columns.group), classes, share, seed, purpose)
     else:
-        chosen = split_rows(keys(table[columns.text]), classes, share, seed, purpose)
+        ranks = table[RANKS[purpose]].to_numpy() if RANKS[purpose] in table.columns else None
+        chosen = split_rows(
+            [] if ranks is not None else keys(table[columns.text]), classes, share, seed, purpose, ranks
+        )
     mask = pl.Series(chosen)
     return table.filter(~mask), table.filter(mask)
 

@@ -5,20 +5,28 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from lighten.data import clean, deduplicate, filter  # noqa: F401  (importing registers the steps)
-from lighten.data.columns import ROW, Columns, Part
+from lighten.data.after_split import apply_after_split, check_order
+from lighten.data.columns import Columns, Part
+from lighten.data.given import Given, carry_on
 from lighten.data.labels import find_labels
 from lighten.data.leaks import drop_same_text
-from lighten.data.load import drop_unusable, load, resolve_all
-from lighten.data.parts import Parts, group_names, make_parts
+from lighten.data.load import resolve_all
+from lighten.data.near_leaks import drop_near_leaks
+from lighten.data.parts import Parts, make_parts
+from lighten.data.rejected import collecting, record
+from lighten.data.rows import leading, read_rows
+from lighten.data.selection.importance import resample_toward
+from lighten.data.splits import UNLABELLED, check_further, summary, write_splits
+from lighten.data.steps import make_step
 from lighten.data.table_step import TableStep
-from lighten.errors import InputError, nearest
-from lighten.pipeline import Examples, step_from_spec, write_examples, write_json, write_texts
+from lighten.data.work import Work, work_of
+from lighten.errors import InputError
 from lighten.progress import Progress
 from lighten.recipe import Data
 
@@ -47,16 +55,19 @@ def check_steps(data: Data) -> list[TableStep]:
     """Return the steps on the table.
 
     Raises:
-        InputError: an unknown step or field.
+        InputError: an unknown step or field, or a step behind one that comes after the split.
     """
     specs = AUTO if data.prepare == "auto" else data.prepare
-    steps = [step_from_spec("table", spec, f"data.prepare[{index}]") for index, spec in enumerate(specs)]
-    return [step for step in steps if isinstance(step, TableStep)]
+    steps = [make_step(spec, f"data.prepare[{index}]") for index, spec in enumerate(specs)]
+    check_order(steps)
+    return steps
 
 
 def fingerprint(data: Data, base: Path | None = None) -> list[str]:
     """Return the fingerprints of all sources, in a fixed order; fetches what is not on this machine yet."""
-    return [resolved.fingerprint for _, source in sources_of(data) for resolved in resolve_all(source, base)]
+    read = [source for step in check_steps(data) for source in step.sources()]
+    sources = [source for _, source in sources_of(data)] + read
+    return [resolved.fingerprint for source in sources for resolved in resolve_all(source, base)]
 
 
 def prepare(
@@ -66,6 +77,7 @@ def prepare(
     base: Path | None = None,
     progress: Progress | None = None,
     further: dict[str, str] | None = None,
+    work: Work | None = None,
 ) -> dict[str, Any]:
     """Read, clean, label and split the data and write it.
 
@@ -73,13 +85,16 @@ def prepare(
         data: the recipe's section.
         seed: of the splits.
         folder: gets ``train.jsonl``, ``validation.jsonl``, ``test.jsonl`` (see `read_examples`), ``labels.json`` and,
-            where there is unlabelled text, ``unlabelled.jsonl``; nothing is written when an error is raised.
+            where there is unlabelled text, ``unlabelled.jsonl``; ``rejected.jsonl`` has the rows that are in none of
+            them. Nothing is written when an error is raised.
         base: folder that relative sources are looked for in first.
         progress: told what is going on.
         further: more columns to keep, by the name they get.
+        work: where and with how many processes; what it holds changes nothing in the outcome.
 
     Returns:
-        The JSON-ready report: ``rows_read``, ``labels``, ``splits``, ``steps``, ``leaks``, ``dropped``, ``seconds``.
+        The JSON-ready report: ``rows_read``, ``labels``, ``splits``, ``steps``, ``leaks``, ``dropped``, ``rejected``,
+        ``seconds``.
 
     Raises:
         InputError: bad input, with rule, value and place.
@@ -87,43 +102,65 @@ def prepare(
     started = time.monotonic()
     progress = progress or Progress()
     steps = check(data)
-    with progress.stage("prepare data") as stage:
-        given: Parts = {}
-        reports: list[dict[str, Any]] = []
-        read: dict[str, int] = {}
+    with progress.stage("prepare data") as stage, work_of(folder, work, data.executor) as place:
+        given: dict[str, Given] = {}
+        # Texts are the bulk of the data. Where no step needs them all at once they stay on the disk.
+        slim = data.unlabelled_rows is None and not any(step.needs_text for step in steps[len(leading(steps)) :])
         for part, source in sources_of(data):
             stage.update(reading=part)
-            columns = _columns(data, part)
-            table = load(source, columns, base, progress)
-            read[part] = table.height
-            given[part], notes = apply_steps(table, columns, steps)
-            reports += notes
-        unlabelled = given.pop("unlabelled", None)
-        columns = _columns(data, "train")
-        labels = find_labels(given["train"], str(data.label), data.labels)
-        parts, leaks = make_parts(given, data, columns, labels, seed)
-        splits = {name: _summary(table, columns, labels) for name, table in parts.items()}
-        dropped: Counter[str] = Counter()
-        for note in reports:
-            dropped.update(note["dropped"])
-        dropped.update({reason: count for reason, count in leaks.items() if reason != "validation_in_test"})
-        if unlabelled is not None:
-            count = unlabelled.height
-            unlabelled, _ = drop_same_text(unlabelled, columns, *parts.values())
-            leaks["unlabelled_in_parts"] = dropped["unlabelled_in_parts"] = count - unlabelled.height
-            splits["unlabelled"] = {"rows": unlabelled.height}
-        _write(folder, parts, columns, labels, unlabelled, further or {})
+            roles = replace(_columns(data, part), seed=seed, base=base)
+            rows = read_rows(source, roles, steps, place, progress, data.on_bad_row == "reject", stage=stage)
+            if part == "train":
+                check_further(rows.names, further or {})
+            given[part] = carry_on(rows, steps, slim)
+        columns = replace(_columns(data, "train"), seed=seed, base=base)
+        labels = find_labels(given["train"].table, str(data.label), data.labels)
+        parts, leaks, notes = _split(given, data, columns, labels, steps)
+        splits = {name: summary(table, columns, labels) for name, table in parts.items() if name != UNLABELLED}
+        if UNLABELLED in parts:
+            splits[UNLABELLED] = {"rows": parts[UNLABELLED].height}
+        rejected = write_splits(folder, parts, given, columns, labels, further or {})
+    notes = [note for item in given.values() for note in item.notes] + notes
+    dropped: Counter[str] = Counter()
+    for note in notes:
+        dropped.update(note["dropped"])
+    dropped.update({reason: count for reason, count in leaks.items() if not reason.endswith("validation_in_test")})
     report = {
-        "rows_read": read,
+        "rows_read": {name: item.rows.read for name, item in given.items()},
         "labels": labels,
         "splits": splits,
-        "steps": reports,
+        "steps": notes,
         "leaks": leaks,
         "dropped": dict(dropped),
+        "rejected": rejected,
         "seconds": round(time.monotonic() - started, 3),
     }
     progress.note(sentence(report))
     return report
+
+
+def _split(
+    given: dict[str, Given], data: Data, columns: Columns, labels: list[str], steps: list[TableStep]
+) -> tuple[Parts, dict[str, int], list[dict[str, Any]]]:
+    """Make the parts; returns them, the rows that gave way to other parts by reason, and reports of late steps."""
+    tables = {name: item.table for name, item in given.items() if name != UNLABELLED}
+    with collecting() as gone:
+        parts, leaks = make_parts(tables, data, columns, labels, columns.seed, steps)
+    given["train"].drop(gone)
+    if UNLABELLED in given:
+        table = given[UNLABELLED].table
+        with collecting() as gone:
+            left, _ = drop_same_text(table, columns, *parts.values(), reason="unlabelled_in_parts")
+            left = drop_near_leaks({**parts, UNLABELLED: left}, columns, steps, parts)[0][UNLABELLED]
+            leaks["unlabelled_in_parts"] = table.height - left.height
+            left, leaks["unlabelled_unlike"] = _resample(left, parts["train"], data, columns.seed)
+        given[UNLABELLED].drop(gone)
+    with collecting() as gone:
+        parts["train"], notes = apply_after_split(parts, columns, steps)
+    given["train"].drop(gone)
+    if UNLABELLED in given:
+        parts[UNLABELLED] = left
+    return parts, {reason: count for reason, count in leaks.items() if count}, notes
 
 
 def sources_of(data: Data) -> Iterator[tuple[Part, str | list[str]]]:
@@ -143,65 +180,20 @@ def _columns(data: Data, part: Part) -> Columns:
     return Columns(data.text, data.label, data.group, part)
 
 
-def apply_steps(
-    table: pl.DataFrame, columns: Columns, steps: list[TableStep]
-) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
-    """Apply the steps to one part; rows without text or label go after the filters and again last."""
-    notes: list[dict[str, Any]] = []
-    checked = False
-    for step in steps:
-        if not checked and not isinstance(step, filter.Filter):  # what a filter drops anyway is not reported as empty
-            table, note = drop_unusable(table, columns)
-            notes.append(note)
-            checked = True
-        table, note = step.apply(table, columns)
-        notes.append(note)
-        if table.is_empty():
-            raise InputError(f"no rows are left after the step {step.name!r}", f"data.{columns.part}")
-    table, note = drop_unusable(table, columns)
-    notes.append(note)
-    kept = [n for n in notes if n["name"] != "usable" or n["dropped"]]
-    return table, [{"part": columns.part, **n} for n in kept]
-
-
-def _summary(table: pl.DataFrame, columns: Columns, labels: list[str]) -> dict[str, Any]:
-    counts = dict(table[str(columns.label)].value_counts().iter_rows())
-    summary: dict[str, Any] = {"rows": table.height, "by_label": {label: counts.get(label, 0) for label in labels}}
-    if columns.group is not None and columns.group in table.columns:
-        summary["groups"] = len(set(group_names(table, columns.group)))
-    return summary
-
-
-def _write(
-    folder: Path,
-    parts: Parts,
-    columns: Columns,
-    labels: list[str],
-    unlabelled: pl.DataFrame | None,
-    further: dict[str, str],
-) -> None:
-    index = {label: number for number, label in enumerate(labels)}
-    for name, table in parts.items():
-        numbers = [index[label] for label in table[str(columns.label)]]
-        grouped = columns.group is not None and columns.group in table.columns
-        groups = group_names(table, str(columns.group)) if grouped else None
-        more = {key: _column(table, column) for key, column in further.items() if name == "train"}
-        examples = Examples(table[columns.text].to_list(), numbers, table[ROW].to_list(), groups, more)
-        write_examples(folder / f"{name}.jsonl", examples)
-    write_json(folder / "labels.json", labels)
-    if unlabelled is not None:
-        write_texts(folder / "unlabelled.jsonl", unlabelled[columns.text])
-
-
-def _column(table: pl.DataFrame, column: str) -> list[Any]:
-    if column not in table.columns:
-        known = [name for name in table.columns if not name.startswith("__")]
-        raise InputError(f"there is no column {column!r}; columns are {', '.join(known)}{nearest(column, known)}")
-    return table[column].to_list()
+def _resample(unlabelled: pl.DataFrame, train: pl.DataFrame, data: Data, seed: int) -> tuple[pl.DataFrame, int]:
+    """Take as many unlabelled texts as the recipe says, distributed as the training texts; and count the others."""
+    count = unlabelled.height
+    if data.unlabelled_rows is None or count <= data.unlabelled_rows:
+        return unlabelled, 0
+    chosen = resample_toward(unlabelled[data.text].to_list(), train[data.text].to_list(), data.unlabelled_rows, seed)
+    there = pl.Series(chosen, dtype=pl.Int64).implode()
+    record("unlabelled_unlike", unlabelled.filter(~pl.int_range(pl.len()).is_in(there)))
+    return unlabelled[chosen], count - len(chosen)
 
 
 def sentence(report: dict[str, Any]) -> str:
     """Return what a preparation did in one line."""
     sizes = ", ".join(f"{split['rows']:,} {name}" for name, split in report["splits"].items())
     lost = ", ".join(f"{count:,} {reason}" for reason, count in report["dropped"].items() if count)
-    return f"data: {sizes}; dropped: {lost or 'nothing'}"
+    chosen = "".join(f"; {note['selection']['sentence']}" for note in report["steps"] if "selection" in note)
+    return f"data: {sizes}; dropped: {lost or 'nothing'}{chosen}"

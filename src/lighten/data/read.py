@@ -28,7 +28,7 @@ def read_table(paths: Iterable[Path], where: str, numbered: bool = False) -> pl.
         InputError: an unknown ending, an empty file, a damaged one, no rows, or files whose columns differ.
     """
     tables: list[pl.DataFrame] = []
-    files = [file for path in paths for file in _files(path, where)]
+    files = [file for path in paths for file in files_of(path, where)]
     for file in files:
         table, first_row = _read(file)
         if table.is_empty():
@@ -47,19 +47,25 @@ def read_table(paths: Iterable[Path], where: str, numbered: bool = False) -> pl.
     return whole if numbered else whole.drop(FILE, ROW)
 
 
-def _files(path: Path, where: str) -> list[Path]:
+def files_of(path: Path, where: str) -> list[Path]:
+    """Return the file, or the tables in a folder that holds nothing else.
+
+    Raises:
+        InputError: a folder with anything else in it.
+    """
     if not path.is_dir():
         return [path]
     files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-    tables = [file for file in files if _ending(file) in known_endings()]
-    kinds = {_ending(file) for file in tables}
+    tables = [file for file in files if ending_of(file) in known_endings()]
+    kinds = {ending_of(file) for file in tables}
     if len(kinds) != 1 or len(tables) != len(files):
         shown = ", ".join(file.name for file in files[:8]) or "nothing"
         raise InputError(f"{path.name!r} is a folder; name a file in it (it holds {shown})", where)
     return tables
 
 
-def _ending(file: Path) -> str:
+def ending_of(file: Path) -> str:
+    """Return the ending of a file in small letters, without that of its packing."""
     suffixes = [suffix.lower() for suffix in file.suffixes]
     if suffixes and suffixes[-1] in PACKED:
         suffixes.pop()
@@ -72,7 +78,7 @@ def known_endings() -> list[str]:
 
 
 def _read(file: Path) -> tuple[pl.DataFrame, int]:
-    ending = _ending(file)
+    ending = ending_of(file)
     if ending in _TEXT_FORMATS:
         reader, first_row = _TEXT_FORMATS[ending]
         return reader(read_bytes(file), file.name), first_row
@@ -83,12 +89,18 @@ def _read(file: Path) -> tuple[pl.DataFrame, int]:
             return _BINARY_FORMATS[ending](file), 1
         except (pl.exceptions.PolarsError, OSError) as error:
             raise InputError(f"cannot be read as {ending[1:]}: {str(error).splitlines()[0]}", file.name) from None
+    raise unknown_ending(file)
+
+
+def unknown_ending(file: Path) -> InputError:
+    """Return the error that says which kinds of file are known."""
+    ending = ending_of(file)
     packing = f" (or packed: {', '.join(PACKED)})"
     known = known_endings()
     message = f"unknown kind of file {file.suffix!r}; known are {', '.join(known)}{packing}{nearest(ending, known)}"
     if file.suffix.lower() in (".zip", ".whl", ".tar"):
         message += f"; name a file in it with zip://FILE::{file.name}"
-    raise InputError(message, file.name)
+    return InputError(message, file.name)
 
 
 def _read_arrow(file: Path) -> pl.DataFrame:

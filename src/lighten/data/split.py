@@ -13,7 +13,14 @@ _RESTARTS = 24
 _WORK = 200_000
 
 
-def split_rows(keys: Sequence[str], labels: Sequence[int], share: float, seed: int, purpose: str) -> np.ndarray:
+def split_rows(
+    keys: Sequence[str],
+    labels: Sequence[int],
+    share: float,
+    seed: int,
+    purpose: str,
+    ranks: np.ndarray | None = None,
+) -> np.ndarray:
     """Choose a stratified part of the rows by hash.
 
     A row's place depends on its key, the seed and the purpose, not on its place in the file.
@@ -24,13 +31,14 @@ def split_rows(keys: Sequence[str], labels: Sequence[int], share: float, seed: i
         share: of the rows to choose, between 0 and 1; at least one row of each label and never all of them.
         seed: another seed gives another choice.
         purpose: what the part is for (``"test"``), so that two choices are independent.
+        ranks: what `rank` makes of each key, where that is known already.
 
     Returns:
         Boolean mask of the chosen rows, shape (rows,).
     """
-    order = np.array([_rank(key, seed, purpose) for key in keys], dtype=np.uint64)
+    order = np.array([rank(key, seed, purpose) for key in keys] if ranks is None else ranks, dtype=np.uint64)
     classes = np.asarray(labels)
-    chosen = np.zeros(len(keys), dtype=bool)
+    chosen = np.zeros(len(order), dtype=bool)
     names, counts = np.unique(classes, return_counts=True)
     for name, quota in zip(names, _quotas(counts, share), strict=True):
         rows = np.flatnonzero(classes == name)
@@ -53,7 +61,7 @@ def split_groups(groups: Sequence[str], labels: Sequence[int], share: float, see
     np.add.at(table, (members, classes), 1)
     table = table[:, table.sum(axis=0) > 0]
     wanted = np.stack([table.sum(axis=0) * (1 - share), table.sum(axis=0) * share])
-    ranks = np.array([_rank(str(name), seed, purpose) for name in names], dtype=np.uint64)
+    ranks = np.array([rank(str(name), seed, purpose) for name in names], dtype=np.uint64)
     start = np.argsort(ranks, kind="stable")
     generator = np.random.default_rng([seed, *purpose.encode()])
     best: tuple[float, np.ndarray] | None = None
@@ -95,6 +103,7 @@ def _quotas(counts: np.ndarray, share: float) -> np.ndarray:
     return np.clip(quotas, np.minimum(1, counts - 1), counts - 1)
 
 
-def _rank(key: str, seed: int, purpose: str) -> int:
+def rank(key: str, seed: int, purpose: str) -> int:
+    """Return where a key stands among all others, below 2 to the 64."""
     content = f"{seed}\0{purpose}\0{key}".encode()
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")

@@ -13,12 +13,19 @@ from typing import Any
 
 import polars as pl
 
-from lighten.data.columns import FILE, ROW, Columns, place
+from lighten.data.after_split import apply_after_split
+from lighten.data.columns import ROW, Columns, place
+from lighten.data.given import Given, carry_on
 from lighten.data.leaks import drop_same_group, drop_same_text
-from lighten.data.load import load
+from lighten.data.near_leaks import drop_near_leaks
 from lighten.data.parts import group_names
-from lighten.data.preparation import apply_steps, check_steps, sentence, sources_of
+from lighten.data.preparation import check_steps, sentence, sources_of
+from lighten.data.rejected import collecting
+from lighten.data.rows import read_rows
 from lighten.data.split import split_groups, split_rows
+from lighten.data.splits import check_further, write_rejected
+from lighten.data.table_step import TableStep
+from lighten.data.work import Work, work_of
 from lighten.errors import InputError, nearest
 from lighten.pipeline import Examples, write_examples, write_json
 from lighten.progress import Progress
@@ -35,6 +42,7 @@ def prepare_texts(
     progress: Progress | None = None,
     columns: dict[str, str] | None = None,
     labels: str | None = None,
+    work: Work | None = None,
 ) -> dict[str, Any]:
     """Read, clean and split the data and write it, like `prepare`.
 
@@ -47,6 +55,7 @@ def prepare_texts(
         columns: further columns to keep, by the name they get (``{"summary": "abstract"}``); rows without a
             value in one of them are dropped (``missing_summary``).
         labels: the column that holds any number of labels, parted by ``data.label_separator``.
+        work: where and with how many processes; what it holds changes nothing in the outcome.
 
     Raises:
         InputError: bad input, with rule, value and place.
@@ -55,77 +64,63 @@ def prepare_texts(
     progress = progress or Progress()
     steps = check_steps(data)
     wanted = {name: column for name, column in (columns or {}).items() if name != "order"}
-    given: dict[str, pl.DataFrame] = {}
-    notes: list[dict[str, Any]] = []
-    read: dict[str, int] = {}
-    with progress.stage("prepare data") as stage:
+    required = {f"missing_{name}": column for name, column in wanted.items()}
+    given: dict[str, Given] = {}
+    with progress.stage("prepare data") as stage, work_of(folder, work, data.executor) as place:
         for part, source in sources_of(data):
             if part == "unlabelled":
                 continue
             stage.update(reading=part)
-            roles = Columns(data.text, None, data.group, part)
-            table = load(source, roles, base, progress)
-            read[part] = table.height
-            table, missing = _complete(table, wanted, labels)
-            table, found = apply_steps(table, roles, steps)
-            if missing:
-                found.append({"part": part, "name": "complete", "dropped": missing})
-            given[part] = table
-            notes += found
-        parts, leaks = _split(given, data, seed)
+            roles = Columns(data.text, None, data.group, part, seed, base)
+            reject = data.on_bad_row == "reject"
+            rows = read_rows(source, roles, steps, place, progress, reject, required, stage)
+            if labels is not None:
+                check_further(rows.names, {"label": labels})
+            given[part] = carry_on(rows, steps, slim=False)
+        with collecting() as gone:
+            parts, leaks = _split({name: item.table for name, item in given.items()}, data, seed, steps, base)
+            roles = Columns(data.text, None, data.group, "train", seed, base)
+            parts["train"], late = apply_after_split(parts, roles, steps)
+        given["train"].drop(gone)
         names: list[str] | None = None
         if labels is not None:
             names = _label_names(parts["train"], labels, data)
             write_json(folder / "labels.json", names)
         for name, table in parts.items():
             write_examples(folder / f"{name}.jsonl", _examples(table, data, wanted, labels, names))
+        rejected = write_rejected(folder, parts, given)
+    notes = [note for item in given.values() for note in item.notes] + late
     dropped: Counter[str] = Counter()
     for note in notes:
         dropped.update(note["dropped"])
-    dropped.update(leaks)
+    dropped.update({reason: count for reason, count in leaks.items() if reason != "near_validation_in_test"})
     report = {
-        "rows_read": read,
+        "rows_read": {name: item.rows.read for name, item in given.items()},
         "labels": names,
         "splits": {name: {"rows": table.height} for name, table in parts.items()},
         "steps": notes,
         "leaks": leaks,
         "dropped": dict(dropped),
+        "rejected": rejected,
         "seconds": round(time.monotonic() - started, 3),
     }
     progress.note(sentence(report))
     return report
 
 
-def _complete(table: pl.DataFrame, wanted: dict[str, str], labels: str | None) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Check the further columns; drop rows that lack a value in one of those wanted."""
-    missing: dict[str, int] = {}
-    for name, column in [*wanted.items(), *([("label", labels)] if labels else [])]:
-        known = [item for item in table.columns if item not in (FILE, ROW)]
-        if column not in known:
-            raise InputError(
-                f"there is no column {column!r} (data.{name}); columns are {', '.join(known[:20])}"
-                f"{nearest(column, known)}",
-                str(table[FILE][0]),
-            )
-        if name == "label":
-            continue  # a text may have none of the labels
-        value = pl.col(column).cast(pl.String).str.strip_chars()
-        kept = table.filter(value.is_not_null() & (value != ""))
-        if kept.height < table.height:
-            missing[f"missing_{name}"] = table.height - kept.height
-        if kept.is_empty():
-            raise InputError(f"column {column!r} (data.{name}) is empty in every row", str(table[FILE][0]))
-        table = kept
-    return table, missing
-
-
-def _split(given: dict[str, pl.DataFrame], data: Data, seed: int) -> tuple[dict[str, pl.DataFrame], dict[str, int]]:
-    columns = Columns(data.text, None, data.group)
+def _split(
+    given: dict[str, pl.DataFrame], data: Data, seed: int, steps: list[TableStep], base: Path | None
+) -> tuple[dict[str, pl.DataFrame], dict[str, int]]:
+    columns = Columns(data.text, None, data.group, seed=seed, base=base)
     parts, leaks = dict(given), {}
     for name in ("test", "validation"):
         if name in given:
-            parts["train"], leaks[f"leak_{name}"] = drop_same_text(parts["train"], columns, given[name])
-            parts["train"], leaks[f"group_{name}"] = drop_same_group(parts["train"], columns, given[name])
+            parts["train"], leaks[f"leak_{name}"] = drop_same_text(
+                parts["train"], columns, given[name], reason=f"leak_{name}"
+            )
+            parts["train"], leaks[f"group_{name}"] = drop_same_group(
+                parts["train"], columns, given[name], reason=f"group_{name}"
+            )
     for name, share in (("test", data.test_share), ("validation", data.validation_share)):
         if name in given:
             continue
@@ -139,8 +134,10 @@ def _split(given: dict[str, pl.DataFrame], data: Data, seed: int) -> tuple[dict[
             chosen = split_rows(table[data.text].to_list(), same, share, seed, name)
         mask = pl.Series(chosen)
         parts["train"], parts[name] = table.filter(~mask), table.filter(mask)
-        parts["train"], leaked = drop_same_text(parts["train"], columns, parts[name])
+        parts["train"], leaked = drop_same_text(parts["train"], columns, parts[name], reason=f"leak_{name}")
         leaks[f"leak_{name}"] = leaks.get(f"leak_{name}", 0) + leaked
+    parts, near = drop_near_leaks(parts, columns, steps, given)
+    leaks.update(near)
     for name in PARTS:
         if parts[name].is_empty():
             raise InputError("no rows are left after rows that occur in other parts were dropped", f"data.{name}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lighten import data as data_room
+from lighten.data.work import Work
 from lighten.errors import InputError
 from lighten.pipeline import Artifact, Workspace, digest
 from lighten.pipeline.artifact import versions
@@ -39,8 +40,22 @@ def identify(recipe: Recipe, base: Path | None, progress: Progress) -> tuple[str
     return digest([settings, fingerprints, model.fingerprint, versions()]), model.paths[0]
 
 
-def prepare(recipe: Recipe, work: Path, base: Path | None, progress: Progress, scope: str) -> Artifact:
-    """Return the artifact with the splits; its metrics are the data report."""
+def prepare(
+    recipe: Recipe, work: Path, base: Path | None, progress: Progress, scope: str, place: Work | None = None
+) -> Artifact:
+    """Return the artifact with the splits; its metrics are the data report.
+
+    Args:
+        recipe: for the task and its data.
+        work: folder of the workspace.
+        base: folder that relative sources are looked for in first.
+        progress: told what is going on.
+        scope: stands for all else that the outcome depends on.
+        place: where and with how many processes rows are worked on; a temporary folder when left out.
+
+    Raises:
+        InputError: bad input.
+    """
     data, seed = recipe.data, recipe.seed
     further: dict[str, str] = {}
     if recipe.train.order_column is not None:
@@ -53,11 +68,16 @@ def prepare(recipe: Recipe, work: Path, base: Path | None, progress: Progress, s
 
     def make(target: Path) -> dict[str, Any]:
         if single:
-            return data_room.prepare(data, seed, target, base, progress, further)
+            return data_room.prepare(data, seed, target, base, progress, further, place)
         labels = data.label if recipe.task == "text-classification" else None
-        return data_room.prepare_texts(data, seed, target, base, progress, further, labels)
+        return data_room.prepare_texts(data, seed, target, base, progress, further, labels, place)
 
-    step = {"data": data.model_dump(mode="json"), "seed": seed, "task": recipe.task, "further": further}
+    step = {
+        "data": data.model_dump(mode="json", exclude={"executor"}),
+        "seed": seed,
+        "task": recipe.task,
+        "further": further,
+    }
     return Workspace(work).produce("table", step, [scope], make)
 
 

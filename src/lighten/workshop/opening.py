@@ -13,7 +13,6 @@ from lighten.recipe import Recipe
 from lighten.recipe.task import CLASSIFICATION
 from lighten.sources import resolve
 
-
 GGUF = ".gguf"
 
 

@@ -1,0 +1,75 @@
+"""Putting edited texts into a table: what every step that edits texts counts, shows and drops in the same way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import polars as pl
+
+from lighten.data.columns import ROW, Columns
+from lighten.data.table_step import SHOWN, TableStep, report
+
+Edit = tuple[str, Mapping[str, int]]
+"""A text after an edit, and how many edits of which kind made it."""
+
+_LONG = 200
+_LEAD = 60
+
+
+def apply_edits(
+    step: TableStep,
+    table: pl.DataFrame,
+    columns: Columns,
+    edit: Callable[[str], Edit | None],
+    dull: frozenset[str] = frozenset(),
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Edit the text column; each distinct text is looked at once. Reason code: ``empty_text``.
+
+    Args:
+        step: whose report is made.
+        table: one row per example.
+        columns: the roles of the columns. Held-out parts are edited like the others, and a row that has no text
+            after that is dropped and reported there too.
+        edit: returns None where nothing is to change.
+        dull: kinds of edits that do not make an example on their own.
+
+    Returns:
+        The rows that still have text, and the report; its counts are edits in rows, not in distinct texts.
+    """
+    texts = table[columns.text].to_list()
+    edits: dict[str, Edit] = {}
+    for text in set(texts):
+        if text is not None and (made := edit(text)) is not None:
+            edits[text] = made
+    counts: Counter[str] = Counter()
+    examples: list[dict[str, Any]] = []
+    changed = 0
+    if edits:
+        for index, text in enumerate(texts):
+            if text not in edits:
+                continue
+            texts[index], kinds = edits[text]
+            counts.update(kinds)
+            changed += texts[index] != text
+            if len(examples) < SHOWN and not dull.issuperset(kinds):
+                row = table[ROW][index] if ROW in table.columns else index + 1
+                before, after = excerpt(text, texts[index])
+                examples.append({"row": row, "kinds": list(kinds), "before": before, "after": after})
+        table = table.with_columns(pl.Series(columns.text, texts, dtype=pl.String))
+    empty = pl.col(columns.text).is_null() | (pl.col(columns.text) == "")
+    kept, gone = table.filter(~empty), table.filter(empty)
+    return kept, report(step, table.height, kept.height, changed, {"empty_text": gone}, examples, dict(counts))
+
+
+def excerpt(before: str, after: str) -> tuple[str, str]:
+    """Return the parts of a long text and of its edited form that begin shortly before the first difference."""
+    if max(len(before), len(after)) <= _LONG:
+        return before, after
+    same = next(
+        (i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
+    )
+    start = max(0, same - _LEAD)
+    lead = "..." if start else ""
+    return lead + before[start : start + _LONG - 3], lead + after[start : start + _LONG - 3]

@@ -1,0 +1,42 @@
+"""Where and with what a preparation works; none of it changes what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lighten.data.chunks import ROWS, SIZE
+from lighten.data.executor import Executor
+
+
+@dataclass(frozen=True)
+class Work:
+    """How the row-wise work is done.
+
+    Args:
+        folder: for what is on the way; with Ray one that all machines see.
+        workers: processes.
+        executor: ``local`` or ``ray``.
+        rows: of a chunk at most.
+        size: bytes of a chunk of text, about.
+    """
+
+    folder: Path
+    workers: int = 1
+    executor: Executor = "local"
+    rows: int = ROWS
+    size: int = SIZE
+
+
+@contextmanager
+def work_of(folder: Path, work: Work | None, executor: Executor) -> Iterator[Work]:
+    """Yield where to work; a temporary folder near the outcome where none is given, gone at the end."""
+    if work is not None:
+        yield replace(work, executor=executor)
+        return
+    near = next(parent for parent in folder.absolute().parents if parent.is_dir())
+    with TemporaryDirectory(dir=near, prefix=".lighten-") as temporary:
+        yield Work(Path(temporary), executor=executor)
