@@ -17,6 +17,7 @@ from lighten.pipeline.files import read_json, write_json
         ("int8,layers=1", ["'int8' must be the last step", "'layers=1' comes after it"]),
         ("distil,layers=1", ["'distil' needs a step before it", "its own teacher"]),
         ("finetune", ["finetune alone", "lighten train"]),
+        ("layers=1,distil-language", ["'distil-language' is for language models; a classifier has 'distil'"]),
         ("", ["nothing to do"]),
         ("layers=3", ["'layers' needs 3 layers, but the model has 2", "steps[0]"]),
         ("vocabulary=3", ["dry run", "step 1 of 1", "3 pieces are too few"]),
@@ -62,10 +63,9 @@ def test_a_recipe_that_leaves_the_steps_open_is_for_build(fitted, reviews):
     recipe = {"task": "text-classification", "model": str(fitted), "data": data}
     with pytest.raises(InputError, match="with steps: auto, lighten build finds them"):
         lighten.compress(recipe)
-    with pytest.raises(InputError, match="lighten compress knows text-classification only"):
-        lighten.compress(
-            {"task": "language-modeling", "model": str(fitted), "data": {"train": "a", "text": "t"}}, "int8"
-        )
+    data = {"train": "a", "text": "t", "summary": "s"}
+    with pytest.raises(InputError, match="lighten compress knows text-classification, language-modeling only"):
+        lighten.compress({"task": "summarization", "model": str(fitted), "data": data}, "int8")
 
 
 def test_a_quantised_model_is_refused(fitted, compress, tmp_path):

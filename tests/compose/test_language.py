@@ -103,7 +103,8 @@ def test_the_proof_is_on_the_sealed_test(run):
     result = read_json(run / "result.json")
     for name in ("chosen", "reference"):
         assert result[name]["quality"]["split"] == "test"
-    assert result["comparison"]["perplexity_ratio"] == pytest.approx(1 + result["chosen"]["quality"]["delta"] / 100, 1e-3)
+    delta = result["chosen"]["quality"]["delta"]
+    assert result["comparison"]["perplexity_ratio"] == pytest.approx(1 + delta / 100, rel=1e-3)
     assert "tokens written per second" in result["sentence"] and "less is better" in result["sentence"]
     assert result["control"]["difference"]["ci95"][0] <= result["control"]["difference"]["value"]
     losses = read_json(run / "predictions.json")
@@ -251,7 +252,8 @@ def test_documents_are_cut_between_tokens_and_bounded(decoder):
     from lighten.models.tokens import read_tokenizer
 
     long = "the film of the year " * 200
-    examples = Examples([long, "a", *(f"the plot and the scene number {n}" for n in range(50))], [0] * 52, list(range(52)))
+    texts = [long, "a", *(f"the plot and the scene number {n}" for n in range(50))]
+    examples = Examples(texts, [0] * 52, list(range(52)))
     found = choose_documents(decoder, examples, 400, seed=1, where="data.test")
     assert found.rows == choose_documents(decoder, examples, 400, seed=1, where="data.test").rows
     tokenizer = read_tokenizer(decoder)

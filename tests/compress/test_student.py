@@ -141,6 +141,12 @@ def test_a_random_one_may_be_larger(bert, target, make_context):
     check(target, Size(3, 40, 4, 64), 0)
 
 
+def test_the_width_of_electras_embeddings_is_refused(checkpoints, target, make_context):
+    with pytest.raises(InputError, match="step 'student': hidden is 16, the width of the embeddings"):
+        Student(hidden=16).apply(checkpoints["electra"], target, make_context())
+    assert not list(target.iterdir())
+
+
 def test_problems_found_at_the_model(bert, tmp_path, target, make_context):
     for step, said in (
         (Student(hidden=18), "hidden must be a multiple of heads, but 18 is none of 4; 3 heads would divide it"),

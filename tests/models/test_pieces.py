@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.helpers.checkpoints import LETTERS, SPECIAL, sentences, vocabulary, write_model
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from lighten.errors import InputError
@@ -184,11 +184,22 @@ def test_special_tokens_known_to_the_post_processor_alone_stay(tmp_path, bert):
 
 
 def test_other_tokenizers_cannot_be_trimmed(tmp_path):
-    tokenizer = Tokenizer(models.BPE({"a": 0, "b": 1}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 1}, unk_token="a"))
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     assert not can_trim(tmp_path)
-    with pytest.raises(InputError, match=r"tokenizer\.json: a BPE tokenizer cannot be trimmed yet, only WordPiece"):
+    with pytest.raises(InputError, match=r"a WordLevel tokenizer cannot be trimmed, only BPE, Unigram, WordPiece"):
+        choose_pieces(tmp_path, [], "used")
+
+
+def test_a_missing_unknown_token(tmp_path):
+    Tokenizer(models.WordPiece({"a": 0, "b": 1}, unk_token="[UNK]")).save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(InputError, match=r"the unknown token '\[UNK\]' is not in the vocabulary"):
+        choose_pieces(tmp_path, [], "used")
+
+
+def test_nothing_is_left(tmp_path):
+    Tokenizer(models.BPE({"ab": 0, "cd": 1}, [])).save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(InputError, match="no piece is left"):
         choose_pieces(tmp_path, [], "used")
 
 

@@ -62,3 +62,16 @@ def test_what_was_not_measured_is_infinitely_far_but_does_not_bind_beside_what_w
     assert total_excess(limits) == float("inf")
     assert binding(limits) == "size_mb"
     assert binding(all_limits(Budget(latency_ms=1, size_mb=11), {"size_mb": 10.0})) == "latency_ms"
+
+
+def test_of_perplexity_less_is_better() -> None:
+    worse = {"metric": "perplexity", "better": "lower", "value": 21.0, "delta": 4.0}
+    found = quality_limit(Budget(quality=-5), worse)
+    assert found is not None and found.met and found.value == -4.0 and found.to_dict()["unit"] == "%"
+    found = quality_limit(Budget(quality=-3), worse)
+    assert found is not None and not found.met
+    better = quality_limit(Budget(quality=-3), {**worse, "delta": -1.0})
+    assert better is not None and better.met
+    metrics = {"throughput_per_s": 40.0, "decode_per_s": {"value": 40.0}, "quality": worse}
+    units = [limit.to_dict()["unit"] for limit in all_limits(Budget(throughput_per_s=30, quality=-5), metrics)]
+    assert units == ["tokens/s", "%"]

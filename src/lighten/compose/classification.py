@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from lighten.compose.given import take_model
 from lighten.compose.head import why_not_fitted
 from lighten.compose.kind import Kind
 from lighten.compress.copy import FROZEN, carry_notes
@@ -21,7 +21,7 @@ from lighten.measure.evidence import gather
 from lighten.measure.memory import peak_memory_mb
 from lighten.measure.size import size_mb
 from lighten.measure.timing import MIN_CALLS
-from lighten.models.checkpoint import INDEX, TOKENIZER_FILES, read_config, read_state, weight_files, write_checkpoint
+from lighten.models.checkpoint import read_config, read_state, write_checkpoint
 from lighten.models.layout import number_of
 from lighten.models.slicing import keep_layers, layer_map
 from lighten.pipeline import Artifact, Clock, Journal, Workspace
@@ -66,17 +66,8 @@ class Classification(Kind):
         return number_of(self.work.config, "num_hidden_layers")
 
     def given(self) -> Artifact:
-        """Copy what belongs to the checkpoint; the user may change the folder meanwhile."""
-        source = self.work.model
-
-        def copy(target: Path) -> dict[str, Any]:
-            names = ["config.json", *TOKENIZER_FILES, INDEX, FROZEN, *(file.name for file in weight_files(source))]
-            for name in dict.fromkeys(names):
-                if (source / name).is_file():
-                    shutil.copyfile(source / name, target / name)
-            return {}
-
-        return self.work.workspace.produce("checkpoint", {"name": "given"}, [self.work.model_key], copy)
+        """Take the model into the workspace."""
+        return take_model(self.work)
 
     def teach(self, reference: Artifact) -> Artifact:
         """Return logits, and hidden states where they are not too many."""

@@ -17,6 +17,7 @@ class Kind(ABC):
 
     task: ClassVar[str]
     """As the recipe says it."""
+
     def __init__(self, work: Work) -> None:
         self.work = work
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from lighten.compose.documents import TEST, choose_documents, some_documents
+from lighten.compose.given import take_model
 from lighten.compose.kind import Kind
-from lighten.compress.copy import GENERATION, TEMPLATE, carry_notes, copy_checkpoint
+from lighten.compose.language_losses import validation_losses
+from lighten.compress.copy import carry_notes
 from lighten.compress.step import ModelStep
 from lighten.compress.steps import (
     Distil,
@@ -27,18 +26,15 @@ from lighten.compress.steps import (
 from lighten.errors import InputError
 from lighten.export.decoder_bundle import Generating, write_decoder
 from lighten.measure.cost import once_per_folder
-from lighten.measure.language import TextLosses, folder_losses
 from lighten.measure.language_evidence import gather_language, language_quality, rates, speed_of
 from lighten.measure.memory import peak_memory_mb
 from lighten.measure.size import size_mb
-from lighten.models.checkpoint import INDEX, TOKENIZER_FILES, read_config, read_state, weight_files, write_checkpoint
+from lighten.models.checkpoint import read_config, read_state, write_checkpoint
 from lighten.models.decoder.slicing import keep_layers, layer_map, number_of
-from lighten.pipeline import Artifact, Clock, Journal, Workspace, read_json, write_json
-from lighten.pipeline.artifact import MANIFEST
+from lighten.pipeline import Artifact, Clock, Journal, Workspace
 from lighten.pipeline.examples import read_examples
 from lighten.progress import Progress
 from lighten.recipe.task import LANGUAGE
-from lighten.runtime import load_generator
 
 SUITED = (Layers, Intermediate, Vocabulary, FinetuneLanguage, DistilLanguage, Quantise)
 INSTEAD = {Finetune.name: FinetuneLanguage.name, Distil.name: DistilLanguage.name}
@@ -79,20 +75,8 @@ class Language(Kind):
         return number_of(self.work.config, "num_hidden_layers")
 
     def given(self) -> Artifact:
-        """Take the model into the workspace; the user may change the folder meanwhile."""
-        source = self.work.model
-
-        def copy(target: Path) -> dict[str, Any]:
-            if (source / MANIFEST).is_file():  # converted, and ours already
-                copy_checkpoint(source, target)
-                return dict(Artifact(source, read_json(source / MANIFEST)).metrics)
-            names = ["config.json", *TOKENIZER_FILES, GENERATION, TEMPLATE, INDEX]
-            for name in (*names, *(file.name for file in weight_files(source))):
-                if (source / name).is_file():
-                    shutil.copyfile(source / name, target / name)
-            return {}
-
-        return self.work.workspace.produce("checkpoint", {"name": "given"}, [self.work.model_key], copy)
+        """Take the model into the workspace."""
+        return take_model(self.work)
 
     def teach(self, reference: Artifact) -> Artifact:
         """Refuse: the teacher of a language model runs beside its student."""
@@ -112,32 +96,13 @@ class Language(Kind):
 
     def judge(self, model: Artifact, reference: Artifact) -> dict[str, Any]:
         """Read the validation documents with the exported graph."""
-        found, known = self._losses(model), self._losses(reference)
+        found, known = (validation_losses(self.work, one) for one in (model, reference))
         return language_quality(found, known, split="validation", seed=self.work.recipe.seed)
-
-    def _losses(self, model: Artifact) -> TextLosses:
-        work, texts = self.work, self.work.validation.texts
-        threads = work.recipe.target.threads
-
-        def read(target: Path) -> dict[str, Any]:
-            with work.progress.stage("validation of the exported model", total=1.0) as stage:
-
-                def report(share: float) -> None:
-                    stage.update(share)
-                    work.clock.tick()
-
-                found = folder_losses(load_generator(model.path, threads=threads), texts, progress=report)
-            write_json(target / "losses.json", {"sums": found.sums.tolist(), "tokens": found.tokens.tolist()})
-            return {}
-
-        step = {"threads": threads, "texts": texts}
-        known = read_json(work.workspace.produce("losses", step, [model], read).path / "losses.json")
-        return TextLosses(np.array(known["sums"]), np.array(known["tokens"], np.int64))
 
     def told(self, quality: Mapping[str, Any]) -> str:
         """Return perplexity and difference."""
-        said = f"perplexity {quality['value']:.2f} on validation"
-        return f"{said}, {quality['delta']:+.1f}% against the reference" if quality["delta"] else said
+        said = f"perplexity {quality['value']:,.2f} on validation"
+        return f"{said}, {quality['delta']:+,.1f}% against the reference" if quality["delta"] else said
 
     def costs(self, folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
         """Time all in one session, weigh each in a process of its own."""
@@ -185,10 +150,10 @@ class Language(Kind):
         """Return perplexity, tokens per second, size and how many times as fast."""
         chosen, comparison = proof["chosen"], proof["comparison"]
         more, (low, high) = 100 * (comparison["perplexity_ratio"] - 1), comparison["perplexity_ratio_ci95"]
-        against = f"{abs(more):.1f}% {'more' if more >= 0 else 'less'} than the reference's (less is better)"
+        against = f"{abs(more):,.1f}% {'more' if more >= 0 else 'less'} than the reference's (less is better)"
         known = "" if low > 1 or high < 1 else ", not a significant difference"
         return (
-            f"perplexity {chosen['quality']['value']:.2f} on the sealed test, {against}{known}; "
+            f"perplexity {chosen['quality']['value']:,.2f} on the sealed test, {against}{known}; "
             f"{chosen['decode_per_s']['value']:.1f} tokens written per second, {chosen['size_mb']:.1f} MB, "
             f"{comparison['speedup_decode']:.1f} times as fast at writing"
         )

@@ -10,6 +10,7 @@ from lighten.compose.identity import Identity
 from lighten.errors import InputError
 from lighten.models.checkpoint import check_model
 from lighten.models.layout import names_of, shape_of
+from lighten.models.long_texts import read_note
 from lighten.models.tokens import fitting_length, lengths, read_tokenizer
 from lighten.pipeline import Clock, Journal, Workspace, digest, read_json
 from lighten.pipeline.examples import read_examples
@@ -43,9 +44,11 @@ def open_classification(
         labels = known
     train, validation = (read_examples(table.path / f"{part}.jsonl") for part in ("train", "validation"))
     shape = shape_of(config, len(labels))
-    max_tokens = fitting_length(int(lengths(read_tokenizer(model), train.texts).max()), shape.positions)
-    if recipe.target.tokens > max_tokens:
-        raise InputError(f"at most {max_tokens} for this model; got {recipe.target.tokens}", "target.tokens")
+    longest = max(shape.positions, *(step.longest() for step in identity.steps))
+    max_tokens = fitting_length(int(lengths(read_tokenizer(model), train.texts).max()), longest)
+    most = min(max_tokens, shape.positions)  # models before an extension are timed too
+    if recipe.target.tokens > most:
+        raise InputError(f"at most {most} for this model; got {recipe.target.tokens}", "target.tokens")
     precision = journal.decide(
         "precision of training",
         digest([identity.data, identity.model_key]),
@@ -69,5 +72,6 @@ def open_classification(
             validation=validation,
             max_tokens=max_tokens,
             precision=Precision(**precision),
+            long=read_note(model),
         )
     )

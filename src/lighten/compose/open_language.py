@@ -47,9 +47,7 @@ def is_gguf(path: Path) -> bool:
     return path.suffix == GGUF
 
 
-def open_language(
-    recipe: Recipe, out: Path, base: Path | None, progress: Progress, identity: Identity
-) -> Language:
+def open_language(recipe: Recipe, out: Path, base: Path | None, progress: Progress, identity: Identity) -> Language:
     """Check the model, prepare the data; returns the task ready to work.
 
     Raises:

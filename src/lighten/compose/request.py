@@ -13,6 +13,7 @@ from typing import Any
 from lighten.errors import InputError
 from lighten.pipeline import Step, step_to_dict
 from lighten.pipeline.shorthand import split_plan
+from lighten.progress import Progress
 from lighten.recipe import Recipe, parse_recipe, read_recipe
 from lighten.recipe.task import CLASSIFICATION, LANGUAGE
 from lighten.sources import resolve
@@ -48,8 +49,11 @@ class Request:
         """Whether `model` is a recipe file."""
         return isinstance(self.model, (str, Path)) and Path(self.model).suffix in (".yaml", ".yml")
 
-    def recipe(self) -> tuple[Recipe, Path | None]:
+    def recipe(self, progress: Progress | None = None) -> tuple[Recipe, Path | None]:
         """Return the checked recipe, and the folder that its sources are relative to.
+
+        Without a recipe that says it, the task is found by looking at the model, which `progress` may show being
+        fetched.
 
         Raises:
             InputError: steps or data are missing, or a value is out of range.
@@ -65,13 +69,13 @@ class Request:
             raise InputError("name the steps, such as layers=3,vocabulary,int8", "--with")
         if self.data is None:
             raise InputError("name a file with texts and labels, such as reviews.csv", "--data")
-        content = {"name": name_of(str(self.model)), "model": str(self.model), **self._task()}
+        content = {"name": name_of(str(self.model)), "model": str(self.model), **self._task(progress)}
         return parse_recipe(content, overrides, where="options"), None
 
-    def _task(self) -> dict[str, Any]:
+    def _task(self, progress: Progress | None) -> dict[str, Any]:
         """Return the task, as said or as the model is made, with what is usual for it."""
         said = [text.partition("=")[2].strip() for text in self.set if text.partition("=")[0].strip() == "task"]
-        if said[-1] == LANGUAGE if said else _is_language_model(str(self.model)):
+        if said[-1] == LANGUAGE if said else _is_language_model(str(self.model), progress):
             return {"task": LANGUAGE, "data": {"text": "text"}, "target": {"tokens": PROMPT}}
         return {"task": CLASSIFICATION, "data": {"text": "text", "label": "label"}}
 
@@ -104,19 +108,24 @@ class Request:
         return shlex.join([*words, "--out", str(folder)] if named else words)
 
 
-def _is_language_model(source: str) -> bool:
+def _is_language_model(source: str, progress: Progress | None) -> bool:
     """Return whether a model is one by its look; what cannot be found is reported by whoever needs it."""
     from lighten.compose.open_language import is_language_model
 
     try:
-        paths = resolve(source).paths
+        paths = resolve(source, progress=progress).paths
         return len(paths) == 1 and is_language_model(paths[0])
     except InputError:
         return False
 
 
 def name_of(source: str) -> str:
-    """Return a name for the run out of a model's source: its last part that says something."""
+    """Return a name for the run out of a model's source."""
+    return f"{model_name(source)}-compressed"
+
+
+def model_name(source: str) -> str:
+    """Return the last part of a model's source that says something, as the name of a folder."""
     parts = [part for part in re.split(r"[/\\:]+", source) if part and part not in ("model", ".", "..")]
     word = re.sub(r"[^A-Za-z0-9._-]+", "-", parts[-1]).strip("-.") if parts else ""
-    return f"{word or 'model'}-compressed"
+    return word or "model"

@@ -68,7 +68,8 @@ class Intermediate(ModelStep):
         check_width("width", self.width, present, self.multiple_of, WHERE)
         state = read_state(source, leave=(FROZEN,))
         neurons = self._scores(source, config, state, context)
-        write_checkpoint(target, *slicing.keep_neurons(config, state, self.width, list(neurons)), tokenizer=source)
+        smaller, left = slicing.keep_neurons(config, state, self.width, list(neurons))
+        write_checkpoint(target, smaller, left, tokenizer=source)
         carry_notes(source, target, head=True)
         return {
             "kept": self.width,
@@ -77,9 +78,7 @@ class Intermediate(ModelStep):
             "importance_kept": shares_kept(neurons, self.width),
         }
 
-    def _scores(
-        self, source: Path, config: Mapping[str, Any], state: Mapping[str, Array], context: Context
-    ) -> Scores:
+    def _scores(self, source: Path, config: Mapping[str, Any], state: Mapping[str, Array], context: Context) -> Scores:
         """Return the importance of every neuron [layers, intermediate]."""
         if not is_decoder(config):
             return importance_of(source, context, self.importance, self.texts).neurons

@@ -11,6 +11,7 @@ from lighten.compress.copy import carry_notes
 from lighten.compress.step import Context, ModelStep
 from lighten.errors import InputError
 from lighten.models.checkpoint import read_config, read_state, write_checkpoint
+from lighten.models.decoder.layout import is_decoder
 from lighten.models.decoder.slicing import slicing_for
 from lighten.models.slicing import layer_map
 
@@ -69,8 +70,11 @@ class Layers(ModelStep):
             raise InputError(f"kept must be below {total}, the layers of the model, but holds {max(self.kept)}", WHERE)
         state = read_state(source, leave=("frozen.safetensors",))
         kept, found = self._choose(source, total, context)
-        write_checkpoint(target, *slicing.keep_layers(config, state, kept), tokenizer=source)
+        smaller, left = slicing.keep_layers(config, state, kept)
+        write_checkpoint(target, smaller, left, tokenizer=source)
         carry_notes(source, target, head=True)
+        if is_decoder(config) and 0 not in kept:
+            found["note"] = "the first layer is gone, which a language model hardly stands; map=ends keeps it"
         return {"kept": kept, "of": total, **found}
 
     def _choose(self, source: Path, total: int, context: Context) -> tuple[list[int], dict[str, Any]]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lighten.models.tokens import Ids, encode, read_tokenizer
+from lighten.models.extension import limit_in
+from lighten.models.long_texts import Long, fit_texts
+from lighten.models.tokens import Ids, encode, encode_whole, read_tokenizer, special_ends
 from lighten.pipeline import Step
 from lighten.pipeline.examples import Examples
 from lighten.progress import Progress
@@ -25,7 +27,7 @@ class Context:
         labels: names of the classes.
         train: the training examples.
         validation: the examples to choose on.
-        max_tokens: texts are cut to this many tokens.
+        max_tokens: texts are cut to this many tokens, and to what a model takes.
         seed: of everything random.
         teacher: folder written by `lighten.compress.teacher`, or None.
         seconds: wall-clock the step may take; None for as long as its own fields say.
@@ -36,6 +38,7 @@ class Context:
         around: entered around the training of a step: how weights become zero meanwhile (`sparsify`).
         unlabelled: texts without labels (theirs are ignored), for steps that learn from a teacher.
         teacher_model: the teacher's checkpoint, where a step may run it itself; None where its cached answers must do.
+        long: what becomes of longer texts; with ``chunk`` the examples are chunks already.
     """
 
     labels: list[str]
@@ -53,14 +56,22 @@ class Context:
     around: Callable[[Training], AbstractContextManager[None]] | None = None
     unlabelled: Examples | None = None
     teacher_model: Path | None = None
+    long: Long = field(default_factory=Long)
 
     def precision_for(self, requested: str) -> Precision | str:
         """Return what a step's own field asks for, or the build's choice where it says ``auto``."""
         return self.precision if requested == "auto" and self.precision is not None else requested
 
     def encode(self, folder: Path, texts: list[str]) -> list[Ids]:
-        """Tokenise with the tokenizer of a checkpoint."""
-        return encode(read_tokenizer(folder), texts, self.max_tokens)
+        """Tokenise with the tokenizer of a checkpoint, cut to what it takes: others in a plan may take more.
+
+        Long texts are fitted as they will be in serving.
+        """
+        tokenizer, limit = read_tokenizer(folder), limit_in(folder, self.max_tokens)
+        if self.long.strategy in ("truncate", "chunk"):
+            return encode(tokenizer, texts, limit)
+        whole, ends = encode_whole(tokenizer, texts), special_ends(tokenizer)
+        return fit_texts(whole, limit, self.long, *ends, texts, tokenizer).encoded
 
 
 class ModelStep(Step):
@@ -77,6 +88,10 @@ class ModelStep(Step):
     def layers_needed(self) -> int:
         """Return how many layers the model must have at least; known before anything is read."""
         return 1
+
+    def longest(self) -> int:
+        """Return how many tokens the model takes afterwards; 0 for as many as before."""
+        return 0
 
     @abstractmethod
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Every model step, registered by importing this module."""
 
 from lighten.compress.distil import Distil
+from lighten.compress.extend import Extend
 from lighten.compress.factorise import Factorise
 from lighten.compress.finetune import Finetune
 from lighten.compress.frozen import Frozen
@@ -20,6 +21,7 @@ from lighten.compress.width import Width
 __all__ = [
     "Distil",
     "DistilLanguage",
+    "Extend",
     "Factorise",
     "Finetune",
     "FinetuneLanguage",

@@ -89,11 +89,11 @@ class Student(ModelStep):
         check_encoder(config, WHERE)
         teacher = size_of(config)
         size = self._size(teacher)
-        check_embeddings(size.hidden, config, WHERE)
         if self.init == "random":
             save_classifier(_random(config_of_size(config, size), context), target, source)
             carry_notes(source, target, head=False)
             return {**asdict(size), "of": asdict(teacher), "init": "random"}
+        check_embeddings(size.hidden, config, WHERE)
         narrower = Narrower(source, size, self.map, self.texts, context)
         methods: tuple[Method, ...] = ("slice", "svd") if self.init == "auto" else (self.init,)
         if size.hidden == teacher.hidden and size.heads == teacher.heads:

@@ -10,6 +10,9 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from lighten.errors import InputError
+from lighten.runtime.tokens import special_ends
+
+__all__ = ["Ids", "encode", "encode_whole", "fitting_length", "lengths", "read_tokenizer", "special_ends"]
 
 Ids = npt.NDArray[np.int32]
 
@@ -30,18 +33,15 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def special_ends(tokenizer: Tokenizer) -> tuple[int, int]:
-    """Return how many special tokens the tokenizer puts in front of a text and behind it."""
-    plain = tokenizer.encode("a", add_special_tokens=False).ids
-    whole = tokenizer.encode("a").ids
-    extra = len(whole) - len(plain)
-    opening = next((at for at in range(extra + 1) if whole[at : at + len(plain)] == plain), extra)
-    return opening, extra - opening
-
-
 def encode(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> list[Ids]:
     """Return the ids of each text, special tokens included, cut at `max_tokens` (the closing one kept)."""
     tokenizer.enable_truncation(max_tokens)
+    return [np.array(item.ids, np.int32) for item in tokenizer.encode_batch_fast(list(texts))]
+
+
+def encode_whole(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
+    """Return the untruncated ids of each text, special tokens included."""
+    tokenizer.no_truncation()
     return [np.array(item.ids, np.int32) for item in tokenizer.encode_batch_fast(list(texts))]
 
 

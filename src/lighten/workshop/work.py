@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,10 @@ from typing import Any
 from lighten.compress.step import Context, ModelStep
 from lighten.export.bundle import Serving, write_bundle
 from lighten.export.checkpoint import graph_of
+from lighten.models.chunked import chunked
+from lighten.models.extension import limit_in
+from lighten.models.long_texts import Long
+from lighten.models.tokens import read_tokenizer
 from lighten.pipeline import Artifact, Clock, Journal, Workspace, step_to_dict
 from lighten.pipeline.examples import Examples, read_texts
 from lighten.progress import Progress
@@ -32,6 +36,7 @@ class Work:
         model: checkpoint folder of the given model.
         table: artifact with the splits.
         precision: number format of training, probed once: interrupted work goes on in the same one.
+        long: what becomes of texts over `max_tokens`, in training and in serving.
         stages: seconds by stage, for result.json.
         trainings: report of each training, for result.json.
     """
@@ -52,13 +57,15 @@ class Work:
     validation: Examples
     max_tokens: int
     precision: Precision
+    long: Long = field(default_factory=Long)
     stages: dict[str, float] = field(default_factory=dict)
     trainings: list[dict[str, Any]] = field(default_factory=list)
+    _chunked: dict[Any, tuple[Examples, Examples]] = field(default_factory=dict, repr=False)
 
     @property
     def serving(self) -> Serving:
         """How the model will be served."""
-        return Serving(tuple(self.labels), self.max_tokens, self.recipe.target.threads)
+        return Serving(tuple(self.labels), self.max_tokens, self.recipe.target.threads, long=self.long)
 
     def timed(self, stage: str, work: Callable[[], Any]) -> Any:
         """Do the work and charge its seconds to a stage of result.json."""
@@ -93,6 +100,8 @@ class Work:
         parents: list[Artifact | str] = [source if isinstance(source, Artifact) else self.model_key, self.table]
         parents += [known for known in (teacher, teacher_model) if known is not None]
         identity = {**step_to_dict(step), "seconds": seconds, "max_tokens": self.max_tokens, "seed": self.recipe.seed}
+        if self.long.strategy != "truncate":
+            identity["long"] = self.serving.to_dict()["long"]
         key = self.workspace.key("checkpoint", identity, parents)
         context = self.context(name, teacher, seconds, self.workspace.checkpoints(key))
         if teacher_model is not None:
@@ -116,20 +125,31 @@ class Work:
         """Return what a model step is given."""
         return Context(
             labels=self.labels,
-            train=self.train,
-            validation=self.validation,
+            train=self._pieces(self.train),
+            validation=self._pieces(self.validation),
             max_tokens=self.max_tokens,
             seed=self.recipe.seed,
             teacher=teacher.path if teacher is not None else None,
             teacher_model=self._teacher_model(teacher),
-            unlabelled=self.unlabelled,
+            unlabelled=None if self.unlabelled is None else self._pieces(self.unlabelled),
             seconds=seconds,
             precision=self.precision,
             checkpoints=checkpoints,
             name=name,
             progress=self.progress,
             tick=self.clock.tick,
+            long=self.long,
         )
+
+    def _pieces(self, examples: Examples) -> Examples:
+        """Return the examples as steps learn from them: long texts as their chunks, where that is the strategy."""
+        if self.long.strategy != "chunk":
+            return examples
+        key = (id(examples), self.long)
+        if key not in self._chunked:
+            made = chunked(examples, read_tokenizer(self.model), self.max_tokens, self.long)
+            self._chunked[key] = (examples, made)  # the first kept alive, so that its id stays its own
+        return self._chunked[key][1]
 
     @cached_property
     def unlabelled(self) -> Examples | None:
@@ -147,11 +167,12 @@ class Work:
 
     def bundle(self, checkpoint: Artifact, plan: Sequence[dict[str, Any]]) -> Artifact:
         """Export a checkpoint as a model folder with a self-test on the first validation texts."""
-        identity = {"serving": vars(self.serving), "plan": list(plan)}
+        serving = replace(self.serving, max_tokens=limit_in(checkpoint.path, self.max_tokens))
+        identity = {"serving": serving.to_dict(), "plan": list(plan)}
         samples = self.validation.texts[:8]
 
         def work(target: Path) -> dict[str, Any]:
-            write_bundle(target, graph_of(checkpoint.path), checkpoint.path, self.serving, plan=plan, samples=samples)
+            write_bundle(target, graph_of(checkpoint.path), checkpoint.path, serving, plan=plan, samples=samples)
             return {}
 
         return self.workspace.produce("model", identity, [checkpoint], work)
