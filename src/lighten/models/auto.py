@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from lighten.errors import InputError
+from lighten.models.attention.apply import restore_attention
 from lighten.models.checkpoint import check_model, copy_tokenizer, read_config, read_tokenizer_config
 from lighten.models.layout import LAYOUTS
 from lighten.models.norms import restore
@@ -75,23 +76,37 @@ def load_auto(
         config.problem_type = "multi_label_classification" if multi_label else "single_label_classification"
     if getattr(config, "pad_token_id", None) is None:
         config.pad_token_id = special_tokens(folder).get("pad", 0)
-    for key in DROPOUTS:
-        if isinstance(getattr(config, key, None), (int, float)) or key == "classifier_dropout":
-            setattr(config, key, dropout)
+    halves = [
+        half for half in (getattr(config, "encoder", None), getattr(config, "decoder", None)) if half is not None
+    ]
+    for one in halves or [config]:
+        set_dropout(one, dropout)
     home = getattr(transformers, KINDS[kind])
     if from_scratch:
         torch.manual_seed(seed)
         try:
-            return home.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
+            model = home.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"no such model from scratch: {short(error)}", str(folder)) from None
+        restore_attention(model, folder)
+        return model
     model, new = pretrained(home, folder, config, seed)
     prefix = model.base_model_prefix + "."
     known = LAYOUTS.get(str(getattr(config, "model_type", "")))
     heads = [name for name, _ in known.head] if known is not None else [prefix + "pooler"]
     body = [name for name in new if name.startswith(prefix)]
     refuse_new(body, [*heads, *restore(model, folder)], "body", folder)
+    restore_attention(model, folder)
+    if getattr(model.config, "model_type", None) == "encoder-decoder":
+        restore_attention(model.encoder, model.config.encoder)
     return model
+
+
+def set_dropout(config: Any, dropout: float) -> None:
+    """Set the dropout everywhere a configuration has one."""
+    for key in DROPOUTS:
+        if isinstance(getattr(config, key, None), (int, float)) or key == "classifier_dropout":
+            setattr(config, key, dropout)
 
 
 def special_tokens(folder: Path) -> dict[str, int]:
@@ -135,9 +150,17 @@ def save_auto(model: Any, folder: Path, tokenizer: Path) -> None:
 
 
 def positions_of(model: Any) -> int | None:
-    """Return how many tokens the model can take; None where nothing limits it."""
-    config = model.config
-    for name in ("max_position_embeddings", "n_positions", "max_source_positions"):
+    """Return how many tokens the model can take (an encoder-decoder: can read); None where nothing limits it."""
+    return _positions(getattr(model.config, "encoder", None) or model.config, "max_encoder_position_embeddings")
+
+
+def written_positions(model: Any) -> int | None:
+    """Return how many tokens an encoder-decoder can write, the start included; None where nothing limits it."""
+    return _positions(getattr(model.config, "decoder", None) or model.config, "max_decoder_position_embeddings")
+
+
+def _positions(config: Any, own: str) -> int | None:
+    for name in ("max_position_embeddings", "n_positions", "max_source_positions", own):
         value = getattr(config, name, None)
         if isinstance(value, int) and value > 0:
             # RoBERTa's table begins after the padding token.
@@ -149,6 +172,7 @@ def positions_of(model: Any) -> int | None:
 def hidden_width(model: Any) -> int:
     """Return the hidden width of a model, 384 where its configuration does not say."""
     config = getattr(model, "config", None)
+    config = getattr(config, "encoder", None) or config
     for name in ("hidden_size", "d_model", "dim", "n_embd"):
         if isinstance(getattr(config, name, None), int):
             return int(getattr(config, name))

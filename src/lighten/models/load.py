@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lighten.models.attention.apply import restore_attention
+from lighten.models.attention.register import NAME as WINDOWED
 from lighten.models.checkpoint import check_model, copy_tokenizer
 from lighten.models.layout import names_of
 from lighten.models.norms import restore
@@ -15,7 +17,7 @@ from lighten.models.pretrained import pretrained, quiet_config, refuse_new
 def load_classifier(folder: Path, labels: Sequence[str], seed: int, dropout: float = 0.0) -> Any:
     """Load ``AutoModelForSequenceClassification``; a head that the checkpoint lacks is drawn from the seed.
 
-    A normalisation noted by `lighten.models.norms` is put back in.
+    A normalisation noted by `lighten.models.norms` and a pattern noted by `lighten.models.attention` are put back in.
 
     Args:
         folder: a transformers folder.
@@ -45,6 +47,7 @@ def load_classifier(folder: Path, labels: Sequence[str], seed: int, dropout: flo
     model, new = pretrained(AutoModelForSequenceClassification, folder, config, seed)
     heads = [name for name, _ in names.head]
     refuse_new(new, [*heads, *restore(model, folder)], "encoder", folder)
+    restore_attention(model, folder)
     return model
 
 
@@ -56,8 +59,10 @@ def suit_attention(model: Any, longest: int) -> None:
     """Choose the attention implementation for training on texts of up to `longest` tokens.
 
     The backward pass of the fused CPU kernel costs several times the plain products on short texts; on long ones
-    the plain scores would not fit in memory.
+    the plain scores would not fit in memory. A model with windowed attention keeps it.
     """
+    if model.config._attn_implementation == WINDOWED:
+        return
     model.set_attn_implementation("eager" if longest <= SHORT else "sdpa")
 
 

@@ -1,0 +1,1 @@
+"""Attention that is linear in the length: patterns, the computation, and how a model of transformers takes it."""
