@@ -14,6 +14,7 @@ from tests.helpers.checkpoints import token_batch
 from lighten.compress import steps as registered
 from lighten.compress.steps import (
     Distil,
+    Extend,
     Factorise,
     Finetune,
     Frozen,
@@ -57,6 +58,7 @@ STEPS = [
     Vocabulary(),
     Vocabulary(size=75),
     Quantise(),
+    Extend(tokens=64, window=4, layers="LG"),
     Quantise(bits=8),
     Quantise(format="int8-static", calibration="entropy"),
     Quantise(format="int4-weights", block=16),

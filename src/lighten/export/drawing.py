@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from lighten.errors import InputError
 from lighten.export.draw import Graph
+from lighten.export.windowed import WindowedAttention
+from lighten.models.attention.pattern import Pattern
 from lighten.models.encoder import Dense, Encoder, Layer, Norm
 from lighten.models.layout import Array
 from lighten.models.quantised.precision import FP32, Precision
@@ -26,6 +30,7 @@ class Drawing:
 
     def __init__(self, graph: Graph, encoder: Encoder, mask: str, precision: Precision = FP32) -> None:
         self.graph, self.encoder, self.mask, self.precision = graph, encoder, mask, precision
+        self._windowed: dict[Pattern, WindowedAttention] = {}
 
     def embeddings(self) -> str:
         """Draw what enters the first layer."""
@@ -53,9 +58,10 @@ class Drawing:
         zero = graph.weight("zero", np.array([0], np.int64))
         return graph.op("Slice", table, zero, graph.op("Shape", "input_ids", start=1, end=2), zero)
 
-    def layer(self, x: str, layer: Layer, name: str) -> str:
-        """Draw a whole layer."""
-        attended = self.attention(x, layer.qkv, name + "qkv")
+    def layer(self, x: str, layer: Layer, name: str, pattern: Pattern | None = None) -> str:
+        """Draw a whole layer, with full attention or that of a pattern."""
+        draw = self.attention if pattern is None else partial(self.windowed, pattern)
+        attended = draw(x, layer.qkv, name + "qkv")
         x = self.residual(attended, x, layer.attention_out, layer.attention_norm, name + "attention_out")
         inner = self.biased_activation(self.product(x, layer.up, name + "up"), layer.up, name + "up")
         return self.residual(inner, x, layer.down, layer.norm, name + "down")
@@ -65,6 +71,14 @@ class Drawing:
         graph = self.graph
         weight, bias = graph.weight(name, qkv.weight), graph.weight(name + ".bias", qkv.bias)
         return graph.fused("Attention", x, weight, bias, self.mask, num_heads=self.encoder.heads)
+
+    def windowed(self, pattern: Pattern, x: str, qkv: Dense, name: str) -> str:
+        """Draw the joined projections and attention of a pattern, up to the output projection."""
+        if pattern not in self._windowed:
+            self._windowed[pattern] = WindowedAttention(self.graph, pattern, self.encoder.heads)
+        joined, *bias = self.with_bias(x, qkv, name)
+        joined = self.graph.op("Add", joined, *bias) if bias else joined
+        return self._windowed[pattern].draw(joined, qkv.weight.shape[1] // 3)
 
     def product(self, x: str, dense: Dense, name: str) -> str:
         """Draw ``x @ weight``, without its bias."""

@@ -35,7 +35,7 @@ def encoder_graph(encoder: Encoder, precision: Precision = FP32) -> onnx.ModelPr
     draw = _drawing(graph, encoder, mask, precision)
     x = draw.embeddings()
     for index, layer in enumerate(encoder.layers):
-        x = draw.layer(x, layer, f"layer{index}.")
+        x = draw.layer(x, layer, f"layer{index}.", encoder.pattern(index))
     x = _pool(graph, x, encoder.pooling)
     for index, dense in enumerate(encoder.head):
         last = index == len(encoder.head) - 1

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lighten.models.affine import affine_of, norm_of
+from lighten.models.attention.pattern import Pattern, patterns_of
 from lighten.models.layout import Array, Names, Shape, names_of, number_of
 
 
@@ -53,6 +54,7 @@ class Encoder:
         head: dense layers after pooling; empty for a feature extractor.
         pooling: ``"first"`` token or ``"mean"`` over the tokens.
         affine: the norms are affine maps (see `lighten.models.norms`).
+        attention: the pattern of each layer, None where every token sees every other; empty where all do.
     """
 
     words: Array
@@ -65,6 +67,11 @@ class Encoder:
     head: tuple[Dense, ...]
     pooling: str = "first"
     affine: bool = False
+    attention: tuple[Pattern | None, ...] = ()
+
+    def pattern(self, layer: int) -> Pattern | None:
+        """Return the pattern of a layer's attention; None for full attention."""
+        return self.attention[layer] if self.attention else None
 
 
 def encoder_from_state(config: Mapping[str, Any], state: Mapping[str, Array]) -> Encoder:
@@ -106,16 +113,18 @@ def encoder_from_state(config: Mapping[str, Any], state: Mapping[str, Array]) ->
     # All of the head or none: a masked language model brings a pooler, but no classifier.
     whole = all(name + ".weight" in state for name, _ in names.head)
     head = tuple(dense(name, activation) for name, activation in names.head if whole)
+    depth = number_of(config, "num_hidden_layers")
     return Encoder(
         words=state[embeddings + "word_embeddings.weight"],
         positions=positions,
         norm=norm(embeddings + "LayerNorm"),
         projection=dense(projection) if projection + ".weight" in state else None,
-        layers=tuple(layer(i) for i in range(number_of(config, "num_hidden_layers"))),
+        layers=tuple(layer(i) for i in range(depth)),
         heads=number_of(config, "num_attention_heads"),
         epsilon=float(config.get("layer_norm_eps", 1e-12)),
         head=head,
         affine=kind != "layer",
+        attention=patterns_of(config, depth),
     )
 
 
@@ -165,6 +174,7 @@ def random_encoder(config: Mapping[str, Any], shape: Shape, seed: int = 0) -> En
         epsilon=float(config.get("layer_norm_eps", 1e-12)),
         head=head,
         affine=affine,
+        attention=patterns_of(config, shape.layers),
     )
 
 

@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from lighten.errors import InputError
+from lighten.models.attention.linear import windowed
 from lighten.models.encoder import Dense, Encoder, Layer, Norm
 from lighten.models.fold import fold_norms
 from lighten.models.layout import Array
@@ -74,7 +75,7 @@ class Emulation:
         if encoder.projection is not None:
             x = self._product(x, encoder.projection, "projection") + _tensor(encoder.projection.bias)
         for index, layer in enumerate(encoder.layers):
-            x = self._layer(x, layer, f"layer{index}.", mask)
+            x = self._layer(x, layer, index, mask)
         x = x[:, 0] if encoder.pooling == "first" else (x * self._mask).sum(1) / self._mask.sum(1)
         for index, dense in enumerate(encoder.head):
             last = index == len(encoder.head) - 1
@@ -82,10 +83,14 @@ class Emulation:
             x = _ACTIVATIONS[dense.activation](product + _tensor(dense.bias))
         return x
 
-    def _layer(self, x: torch.Tensor, layer: Layer, name: str, mask: torch.Tensor) -> torch.Tensor:
+    def _layer(self, x: torch.Tensor, layer: Layer, index: int, mask: torch.Tensor) -> torch.Tensor:
+        name, pattern = f"layer{index}.", self.encoder.pattern(index)
         joined = self._product(x, layer.qkv, name + "qkv") + _tensor(layer.qkv.bias)
         query, key, value = joined.unflatten(-1, (3, self.encoder.heads, -1)).permute(2, 0, 3, 1, 4)
-        attended = functional.scaled_dot_product_attention(query, key, value, mask[:, None, None].bool())
+        if pattern is None:
+            attended = functional.scaled_dot_product_attention(query, key, value, mask[:, None, None].bool())
+        else:
+            attended = windowed(query, key, value, mask.bool(), pattern)
         x = self._residual(attended.transpose(1, 2).flatten(2), x, layer.attention_out, layer.attention_norm, name)
         inner = self._product(x, layer.up, name + "up") + _tensor(layer.up.bias)
         return self._residual(_ACTIVATIONS[layer.up.activation](inner), x, layer.down, layer.norm, name, "down")

@@ -1,0 +1,162 @@
+"""Windowed attention as drawn: beside the obvious masked one, at every kind of length, with padding, in int8."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper
+from tests.export.test_graph import expected, run, session
+from tests.helpers.checkpoints import KINDS, token_batch, vocabulary, write_model
+
+from lighten.errors import InputError
+from lighten.export.draw import Graph
+from lighten.export.graph import Precision, encoder_graph
+from lighten.export.windowed import WindowedAttention
+from lighten.models.attention.pattern import Pattern
+from lighten.models.attention.reference import masked_sdpa
+from lighten.models.checkpoint import read_config, read_state
+from lighten.models.encoder import encoder_from_state
+from lighten.models.extend import write_extended
+from lighten.models.extension import Extension
+from lighten.models.load import load_classifier
+from lighten.models.quantised.emulate import Emulation
+
+HEADS, SIZE = 2, 4
+LENGTHS = [1, 2, 5, 31, 32, 33, 63, 64, 65, 128, 300]
+
+
+def attention_alone(pattern: Pattern) -> onnx.ModelProto:
+    graph, hidden = Graph(), HEADS * SIZE
+    out = WindowedAttention(graph, pattern, HEADS).draw("joined", hidden)
+    graph.nodes.append(helper.make_node("Identity", [out], ["out"]))
+    tokens = ["batch", "tokens"]
+    inputs = [helper.make_tensor_value_info("joined", TensorProto.FLOAT, [*tokens, 3 * hidden])]
+    inputs += [helper.make_tensor_value_info(n, TensorProto.INT64, tokens) for n in ("input_ids", "attention_mask")]
+    outputs = [helper.make_tensor_value_info("out", TensorProto.FLOAT, [*tokens, hidden])]
+    drawn = helper.make_graph(graph.nodes, "attention", inputs, outputs, list(graph.weights.values()))
+    return helper.make_model(drawn, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+@pytest.mark.parametrize(("window", "prefix"), [(1, 0), (4, 1), (8, 3), (33, 1), (64, 2), (64, 100), (5, 40)])
+def test_it_equals_masked_attention_at_lengths_on_both_sides_of_every_edge(window, prefix):
+    pattern = Pattern(window=window, globals_=prefix)
+    opened = session(attention_alone(pattern))
+    for tokens in LENGTHS:
+        random = np.random.default_rng(tokens)
+        joined = random.standard_normal((3, tokens, 3 * HEADS * SIZE)).astype(np.float32) * 1.5
+        lengths = np.array([tokens, max(1, tokens // 2), random.integers(1, tokens + 1)])
+        mask = (np.arange(tokens) < lengths[:, None]).astype(np.int64)
+        found = opened.run(None, {"joined": joined, "input_ids": mask, "attention_mask": mask})[0]
+        parts = [torch.from_numpy(p).unflatten(-1, (HEADS, SIZE)).transpose(1, 2) for p in np.split(joined, 3, -1)]
+        wanted = masked_sdpa(*parts, torch.from_numpy(mask), pattern).transpose(1, 2).flatten(2).numpy()
+        assert np.isfinite(found).all()
+        np.testing.assert_allclose(found * mask[..., None], wanted, atol=1e-5)
+
+
+def test_a_row_of_padding_alone_is_no_nan():
+    opened = session(attention_alone(Pattern(window=4, globals_=0)))
+    joined, mask = np.ones((2, 9, 3 * HEADS * SIZE), np.float32), np.zeros((2, 9), np.int64)
+    assert np.isfinite(opened.run(None, {"joined": joined, "input_ids": mask, "attention_mask": mask})[0]).all()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def longer(request, tmp_path_factory):
+    """A tiny classifier of three layers for 4,096 tokens, two of them with a window."""
+    root = tmp_path_factory.mktemp("longer")
+    write_model(root / "short", request.param, layers=3)
+    (root / "long").mkdir()
+    write_extended(root / "short", root / "long", Extension(4096, window=16, globals_=2, layers="LGL"))
+    return root / "long"
+
+
+def test_a_whole_classifier_equals_torch_at_lengths_never_seen(longer):
+    config = read_config(longer)
+    padding = int(config["pad_token_id"])
+    opened = session(encoder_graph(encoder_from_state(config, read_state(longer))))
+    model = load_classifier(longer, ["a", "b"], 0).eval()
+    spread = []
+    for rows, tokens in [(1, 1), (2, 5), (2, 63), (2, 64), (3, 65), (2, 128), (2, 1000), (1, 4096)]:
+        ids, mask = token_batch(len(vocabulary(padding)), rows, tokens, padding, tokens)
+        wanted = expected(model, ids, mask).logits.numpy()
+        np.testing.assert_allclose(run(opened, ids, mask), wanted, atol=1e-4)
+        spread.append(wanted)
+    assert np.concatenate(spread).std() > 0.1
+
+
+def test_the_window_matters(longer):
+    encoder = encoder_from_state(read_config(longer), read_state(longer))
+    padding = int(read_config(longer)["pad_token_id"])
+    ids, mask = token_batch(len(vocabulary(padding)), 2, 200, padding)
+    full = run(encoder_graph(replace(encoder, attention=())), ids, mask)
+    assert np.abs(full - run(encoder_graph(encoder), ids, mask)).max() > 1e-3
+    wide = tuple(Pattern(window=199, globals_=2) for _ in encoder.layers)
+    np.testing.assert_allclose(run(encoder_graph(replace(encoder, attention=wide)), ids, mask), full, atol=1e-4)
+
+
+def test_a_text_alone_and_padded_in_a_batch_agree(longer):
+    encoder = encoder_from_state(read_config(longer), read_state(longer))
+    padding = int(read_config(longer)["pad_token_id"])
+    opened = session(encoder_graph(encoder))
+    ids, mask = token_batch(len(vocabulary(padding)), 5, 150, padding, seed=3)
+    together = run(opened, ids, mask)
+    for row, length in enumerate(mask.sum(1)):
+        alone = run(opened, ids[row : row + 1, :length], mask[row : row + 1, :length])
+        np.testing.assert_allclose(alone[0], together[row], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "precision",
+    [
+        Precision(int8=True),
+        Precision(int8=True, bits=8),
+        Precision(weight_bits=8),
+        Precision(int8=True, floats=("layer0.qkv",)),
+    ],
+    ids=["7 bits", "8 bits", "weights alone", "mixed"],
+)
+def test_quantised_products(longer, precision):
+    encoder = encoder_from_state(read_config(longer), read_state(longer))
+    padding = int(read_config(longer)["pad_token_id"])
+    ids, mask = token_batch(len(vocabulary(padding)), 30, 100, padding, seed=5)
+    wanted = run(encoder_graph(encoder), ids, mask)
+    graph = encoder_graph(encoder, precision)
+    found = run(graph, ids, mask)
+    assert np.abs(found - wanted).mean() < 0.15 * wanted.std() and not np.array_equal(found, wanted)
+    if precision.int8 and not precision.floats:
+        stored = {weight.name: weight.data_type for weight in graph.graph.initializer}
+        assert stored["layer0.qkv"] == stored["layer1.qkv"] == TensorProto.INT8
+    if not precision.weight_bits:  # torch with the graph's arithmetic, which calibration and training rely on
+        emulated = Emulation(encoder, precision, per_text=False).run(torch.from_numpy(ids), torch.from_numpy(mask))
+        assert np.abs(found - emulated.numpy()).mean() < 0.06 * wanted.std()
+
+
+@pytest.mark.parametrize("fields", [{"dilation": 2}, {"random_blocks": 1}])
+def test_patterns_without_a_drawing_are_named(longer, fields):
+    encoder = encoder_from_state(read_config(longer), read_state(longer))
+    odd = replace(encoder, attention=tuple(Pattern(window=8, **fields) for _ in encoder.layers))
+    ((name, value),) = fields.items()
+    with pytest.raises(InputError, match=f"attention with {name} {value} cannot be exported"):
+        encoder_graph(odd)
+
+
+def test_nothing_grows_with_the_square_of_the_length(longer):
+    """Every tensor that ONNX Runtime makes, by its size at two lengths."""
+    encoder = encoder_from_state(read_config(longer), read_state(longer))
+    encoder = replace(encoder, attention=tuple(Pattern(window=16, globals_=2) for _ in encoder.layers))
+    graph = encoder_graph(encoder)
+    names = [name for node in graph.graph.node for name in node.output if not name.startswith("result")]
+    graph.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names if name != "logits")
+    # Unchecked, since the new outputs have no types.
+    opened = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    sizes = []
+    for tokens in (1024, 2048):
+        ids = np.full((1, tokens), 20)
+        found = opened.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        sizes.append([np.size(value) for value in found])
+    ratios = np.array(sizes[1]) / np.maximum(sizes[0], 1)
+    assert ratios.max() < 2.1
