@@ -16,19 +16,23 @@ from lighten.errors import InputError, LightenError
 PYTHON = (sys.executable, "-P")
 
 
-def ask(request: dict[str, Any], progress: Callable[[float], None] | None = None) -> Any:
-    """Send a request to a new ``python -m lighten.measure.worker`` and return its answer.
+WORKER = "lighten.measure.worker"
+
+
+def ask(request: dict[str, Any], progress: Callable[[float], None] | None = None, worker: str = WORKER) -> Any:
+    """Send a request to a new ``python -m`` worker and return its answer.
 
     Args:
         request: JSON-ready; ``do`` names the work, see `lighten.measure.worker`.
         progress: called with the share that is done.
+        worker: module that answers, by `lighten.measure.worker.main`.
 
     Raises:
         InputError: the worker refused what it was given.
         LightenError: the worker died; the message ends with its last words.
     """
     with tempfile.TemporaryFile() as errors:
-        command = [*PYTHON, "-m", "lighten.measure.worker"]
+        command = [*PYTHON, "-m", worker]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors) as process:
             try:
                 answer = _converse(process, request, progress)
