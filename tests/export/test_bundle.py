@@ -54,6 +54,15 @@ def test_every_file_is_listed_with_its_checksum_and_role(folder):
         assert entry["role"] == ("training" if name == "model.safetensors" else "serving")
 
 
+def test_packed_sparse_weights_are_for_training(checkpoints, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(checkpoints["bert"], source)
+    (source / "model.sparse.safetensors").write_bytes(b"packed")
+    folder = bundle(tmp_path / "model", source)
+    assert read_json(folder / "lighten.json")["files"]["model.sparse.safetensors"]["role"] == "training"
+    assert (folder / "model.sparse.safetensors").read_bytes() == b"packed"
+
+
 def test_transformers_reads_the_config(folder):
     config = AutoConfig.from_pretrained(folder)
     assert config.id2label == {0: "rotten", 1: "fresh"} and config.label2id == {"rotten": 0, "fresh": 1}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lighten.errors import InputError
-from lighten.models.long_texts import WAYS, fit_texts, mean_by_text
+from lighten.models.chunked import chunked
+from lighten.models.long_texts import Long, fit_texts, long_for, pool_by_text, read_note, write_note
+from lighten.models.tokens import encode_whole, read_tokenizer, special_ends
+from lighten.pipeline.examples import Examples
+from lighten.runtime.tokens import Tokenizer
 
 START, END = 1, 2
+OF_IDS = ("truncate", "head-tail", "chunk", "chunk-max")
+"""Ways that look at token ids alone."""
 sizes = st.lists(st.integers(0, 60), min_size=1, max_size=8)
 
 
@@ -24,12 +32,11 @@ def texts(lengths, opening=1, closing=1):
     ]
 
 
-@given(
-    sizes, st.integers(6, 40), st.sampled_from(sorted(WAYS)), st.integers(0, 3), st.integers(0, 1), st.integers(0, 2)
-)
+@given(sizes, st.integers(6, 40), st.sampled_from(OF_IDS), st.integers(0, 3), st.integers(0, 1), st.integers(0, 2))
 def test_what_is_kept_and_lost_adds_up(lengths, limit, how, overlap, opening, closing):
     encoded = texts(lengths, opening, closing)
-    fitted = fit_texts(encoded, limit, how, opening, closing, overlap=overlap)
+    fitted = fit_texts(encoded, limit, replace(Long.named(how), overlap=overlap), opening, closing)
+    overlap = min(overlap, (limit - opening - closing) // 4)
     assert fitted.cut == sum(len(ids) > limit for ids in encoded)
     assert set(fitted.owner.tolist()) == set(range(len(lengths))) and (np.diff(fitted.owner) >= 0).all()
     lost = 0
@@ -42,19 +49,19 @@ def test_what_is_kept_and_lost_adds_up(lengths, limit, how, overlap, opening, cl
             assert len(part) == limit and part.dtype == np.int32
             assert (part[:opening] == START).all() and (part[limit - closing :] == END).all()
         lost += len(set(ids.tolist()) - {t for part in parts for t in part.tolist()})
-        if how == "chunk":
+        if how.startswith("chunk"):
             begins = [int(part[opening]) for part in parts]
             assert all(b - a <= limit - opening - closing - overlap for a, b in itertools.pairwise(begins))
         else:
             assert len(parts) == 1
-    assert fitted.lost == lost and (how != "chunk" or lost == 0)
+    assert fitted.lost == lost and (lost == 0 or not how.startswith("chunk"))
 
 
 def test_by_hand():
     encoded = texts([3, 10])
     assert fit_texts(encoded, 7, "truncate").encoded[1].tolist() == [1, 100, 101, 102, 103, 104, 2]
-    assert fit_texts(encoded, 7, "head-tail", head=0.4).encoded[1].tolist() == [1, 100, 101, 107, 108, 109, 2]
-    chunks = fit_texts(encoded, 7, "chunk", overlap=2)
+    assert fit_texts(encoded, 7, Long("head-tail", head=0.4)).encoded[1].tolist() == [1, 100, 101, 107, 108, 109, 2]
+    chunks = fit_texts(encoded, 7, Long("chunk", overlap=1))
     assert [part.tolist() for part in chunks.encoded[1:]] == [
         [1, 100, 101, 102, 103, 104, 2],
         [1, 102, 103, 104, 105, 106, 2],
@@ -72,18 +79,65 @@ def test_the_mean_of_a_texts_sequences(counts):
     owner = np.repeat(np.arange(len(counts)), counts)
     logits = np.random.default_rng(0).normal(size=(len(owner), 3)).astype(np.float32)
     wanted = [logits[owner == text].mean(0) for text in range(len(counts))]
-    assert mean_by_text(logits, owner) == pytest.approx(np.array(wanted), rel=1e-5)
+    assert pool_by_text(logits, owner) == pytest.approx(np.array(wanted), rel=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("options", "rule"),
-    [
-        ({"how": "trunkate"}, "did you mean 'truncate'"),
-        ({"limit": 2}, "leaves no room"),
-        ({"how": "chunk", "overlap": 8}, "cannot share 8"),
-        ({"how": "head-tail", "head": 1.5}, "between 0 and 1"),
-    ],
+    ("limit", "how", "rule"),
+    [(10, "trunkate", "did you mean 'truncate'"), (2, "truncate", "leaves no room"), (9, "sentences", "frequencies")],
 )
-def test_impossible_wishes_are_refused(options, rule):
+def test_impossible_wishes_are_refused(limit, how, rule):
     with pytest.raises(InputError, match=rule):
-        fit_texts(texts([3]), **{"limit": 10, **options})
+        fit_texts(texts([3]), limit, how)
+
+
+DOCUMENTS = [
+    "the film was great. " * 9 + "a boring mess of it and a dull one! " + "it was the film. " * 7,
+    "a triumph",
+    "",
+    "not funny " * 40,
+]
+
+
+@pytest.mark.parametrize("way", ["truncate", "head-tail", "sentences", "textrank", "chunk"])
+def test_training_and_serving_cut_identically(shared_model_folder, way):
+    limit, tokenizer = 16, read_tokenizer(shared_model_folder)
+    long, ends = long_for(way, DOCUMENTS), special_ends(tokenizer)
+    fitted = fit_texts(encode_whole(tokenizer, DOCUMENTS), limit, long, *ends, DOCUMENTS, tokenizer)
+    served = Tokenizer(shared_model_folder / "tokenizer.json", limit, long=long)(DOCUMENTS)
+    sequences = [ids.tolist() for item in served for ids in item.sequences]
+    assert [ids.tolist() for ids in fitted.encoded] == sequences
+    assert fitted.owner.tolist() == [n for n, item in enumerate(served) for _ in item.sequences]
+    assert fitted.cut == 2
+
+
+def test_chunks_as_texts_are_the_chunks_of_serving(shared_model_folder):
+    """But for the word that a chunk cuts: these texts have none."""
+    limit, tokenizer, long = 16, read_tokenizer(shared_model_folder), Long("chunk", overlap=3)
+    examples = Examples(DOCUMENTS, [0, 1, 0, 1], [5, 6, 7, 8], list("abab"), {"order": [4, 3, 2, 1]})
+    pieces = chunked(examples, tokenizer, limit, long)
+    served = Tokenizer(shared_model_folder / "tokenizer.json", limit, long=long)(DOCUMENTS)
+    assert [ids.tolist() for ids in encode_whole(tokenizer, pieces.texts)] == [
+        ids.tolist() for item in served for ids in item.sequences
+    ]
+    assert set(zip(pieces.labels, pieces.rows, pieces.groups, pieces.more["order"], strict=True)) == {
+        (0, 5, "a", 4),
+        (1, 6, "b", 3),
+        (0, 7, "a", 2),
+        (1, 8, "b", 1),
+    }
+
+
+@pytest.mark.parametrize(
+    "long", [Long(), Long("head-tail"), Long("chunk", pool="max"), long_for("sentences", DOCUMENTS)]
+)
+def test_the_note_beside_a_checkpoint(tmp_path, long):
+    write_note(tmp_path, long)
+    assert read_note(tmp_path) == long
+    assert (list(tmp_path.iterdir()) == []) == (long == Long())
+
+
+def test_a_damaged_note(tmp_path):
+    (tmp_path / "long_texts.json").write_text(json.dumps({"strategy": "shunk"}))
+    with pytest.raises(InputError, match="did you mean 'chunk'"):
+        read_note(tmp_path)

@@ -19,20 +19,31 @@ import onnx
 from lighten.models import static
 from lighten.models.checkpoint import WEIGHTS, copy_tokenizer, read_config, read_tokenizer_config
 from lighten.pipeline.files import checksum, write_json
+from lighten.pipeline.step import digest
 from lighten.runtime import load
+from lighten.runtime.frequencies import FILE as FREQUENCIES
+from lighten.runtime.long_texts import Long
 
 GRAPH = "onnx/model.onnx"
+TRUNCATE = Long()
 TRAINING_FILES = (WEIGHTS, "frozen.safetensors", "model.sparse.safetensors")
 
 
 @dataclass(frozen=True)
 class Serving:
-    """How the model will be served: class names, longest text, threads, whether waiting threads spin."""
+    """How the model will be served: classes, longest input, threads, whether waiting threads spin, longer texts."""
 
     labels: tuple[str, ...]
     max_tokens: int
     threads: int
     spinning: bool = False
+    long: Long = TRUNCATE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything that the exported folder depends on, JSON-ready."""
+        frequencies = self.long.frequencies
+        said = {**self.long.to_dict(), "frequencies": None if frequencies is None else digest(frequencies.to_dict())}
+        return {**vars(self), "labels": list(self.labels), "long": said}
 
 
 def write_bundle(
@@ -69,6 +80,11 @@ def write_bundle(
     for name in TRAINING_FILES if weights else ():
         if (checkpoint / name).is_file():
             link(checkpoint / name, target / name)
+    long = serving.long
+    if long.frequencies is not None:
+        write_json(target / FREQUENCIES, long.frequencies.to_dict())
+    # A version that does not know the key truncates.
+    said = {} if long.strategy == "truncate" else {"long": long.to_dict()}
     description = {
         "format": 1,
         "task": "text-classification",
@@ -78,6 +94,7 @@ def write_bundle(
             "max_tokens": serving.max_tokens,
             "pad_token_id": int(config.get("pad_token_id") or 0),
             "lowercase": None,
+            **said,
         },
         "runtime": {"threads": serving.threads, "spinning": serving.spinning},
         "plan": list(plan),

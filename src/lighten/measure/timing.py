@@ -20,6 +20,7 @@ import numpy as np
 from lighten.errors import InputError
 from lighten.measure.latency import Latency, summarise
 from lighten.runtime.classifier import Classifier, load
+from lighten.runtime.cut import chunk_starts
 from lighten.runtime.tokens import Ids
 
 MIN_CALLS = 60
@@ -105,9 +106,16 @@ def vocabulary_of(classifier: Classifier) -> int:
 def random_inputs(classifier: Classifier, batch: int, tokens: int, random: np.random.Generator) -> tuple[Ids, Ids]:
     """Return token ids drawn from the whole vocabulary and a mask without padding, int64 [batch, tokens] each.
 
+    Texts of more tokens than the model reads at once are what it makes of them: several chunks each, or cut ones.
+
     Raises:
-        InputError: more tokens than the model reads.
+        InputError: more tokens than the model reads, and nothing says what becomes of long texts.
     """
+    longest, long = classifier.folder.max_tokens, classifier.long
+    if tokens > longest and long.strategy == "chunk":
+        batch *= len(chunk_starts(tokens, longest, min(long.overlap, longest // 4)))
+    if tokens > longest and long.strategy != "truncate":
+        tokens = longest
     if tokens > classifier.folder.max_tokens:
         raise InputError(
             f"{tokens} tokens asked for, but this model reads at most {classifier.folder.max_tokens}",

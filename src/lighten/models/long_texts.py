@@ -1,16 +1,25 @@
-"""Texts longer than a model's limit: cut at the end, cut in the middle, or cut into chunks; always counted."""
+"""Texts longer than a model's limit, fitted for training as the runtime fits them for serving; always counted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from tokenizers import Tokenizer
 
-from lighten.errors import InputError, nearest
 from lighten.models.tokens import Ids
+from lighten.pipeline.files import read_json, write_json
+from lighten.runtime.cut import Cutter
+from lighten.runtime.frequencies import FILE, count_words, read_frequencies
+from lighten.runtime.long_texts import WAYS, Long, pool_by_text
 
+__all__ = ["WAYS", "Fitted", "Long", "fit_texts", "long_for", "pool_by_text", "read_note", "write_note"]
+
+NOTE = "long_texts.json"
+"""Beside the weights of a checkpoint: what becomes of long texts, for the export."""
 Index = npt.NDArray[np.int64]
 
 
@@ -39,110 +48,66 @@ class Fitted:
         return np.asarray(labels)[self.owner]
 
 
-@dataclass(frozen=True)
-class _Text:
-    """A text taken apart: special tokens around the content."""
-
-    opening: Ids
-    content: Ids
-    closing: Ids
-
-    def around(self, *parts: Ids) -> Ids:
-        return np.concatenate([self.opening, *parts, self.closing]).astype(np.int32)
-
-
 def fit_texts(
     encoded: Sequence[Ids],
     limit: int,
-    how: str = "truncate",
+    long: Long | str = "truncate",
     opening: int = 1,
     closing: int = 1,
-    overlap: int = 64,
-    head: float = 0.25,
+    texts: Sequence[str] | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> Fitted:
-    """Make every text fit into `limit` tokens.
+    """Make every text fit into `limit` tokens; see `lighten.runtime.long_texts.Long` for the ways.
 
-    ``truncate`` keeps the beginning; ``head-tail`` keeps beginning and end (Sun et al. 2019 found 128 + 382 tokens
-    best for reviews: a quarter and the rest); ``chunk`` cuts into overlapping sequences that inherit the label,
-    their answers averaged (`mean_by_text`). Special tokens at both ends stay with every sequence.
+    Special tokens at both ends stay with every sequence; chunks inherit their text's label and their answers are
+    pooled (`pool_by_text`).
 
     Args:
         encoded: untruncated token ids per text, special tokens included.
         limit: tokens per sequence, special ones included.
-        how: one of `WAYS`.
+        long: how.
         opening: special tokens in front of each text.
         closing: special tokens behind each text.
-        overlap: tokens that a chunk shares with the one before it.
-        head: share of the content that ``head-tail`` keeps from the beginning.
+        texts: that the ids are of, for the ways that look at sentences.
+        tokenizer: that made the ids, for the same ways; its truncation is off.
 
     Raises:
         InputError: an unknown way, or a limit that leaves no room.
     """
-    if how not in WAYS:
-        raise InputError(f"{how!r} is no way to treat long texts; known are {', '.join(WAYS)}{nearest(how, WAYS)}")
-    room = limit - opening - closing
-    if room < 1:
-        raise InputError(f"a limit of {limit} tokens leaves no room beside {opening + closing} special ones")
-    if how == "chunk" and not 0 <= overlap < room:
-        raise InputError(f"chunks of {room} tokens cannot share {overlap} with the one before")
-    if not 0 <= head <= 1:
-        raise InputError(f"the share of the beginning must lie between 0 and 1, not {head:g}")
+    cut = Cutter(tokenizer, limit, Long.named(long) if isinstance(long, str) else long, opening, closing)
     sequences: list[Ids] = []
     owner: list[int] = []
-    cut = lost = 0
+    over = lost = 0
     for number, ids in enumerate(encoded):
-        if len(ids) <= limit:
-            sequences.append(ids)
-            owner.append(number)
-            continue
-        end = len(ids) - closing
-        text = _Text(ids[:opening], ids[opening:end], ids[end:])
-        parts, gone = WAYS[how](text, room, overlap, head)
-        sequences += parts
+        parts, gone = cut(ids, "" if texts is None else texts[number])
+        sequences += [part.astype(np.int32, copy=False) for part in parts]
         owner += [number] * len(parts)
-        cut, lost = cut + 1, lost + gone
-    return Fitted(sequences, np.array(owner, np.int64), cut, lost)
+        over, lost = over + (len(ids) > limit), lost + gone
+    return Fitted(sequences, np.array(owner, np.int64), over, lost)
 
 
-def _truncate(text: _Text, room: int, overlap: int, head: float) -> tuple[list[Ids], int]:
-    return [text.around(text.content[:room])], len(text.content) - room
+def long_for(way: str, texts: Sequence[str]) -> Long:
+    """Return one of `WAYS`, with the document frequencies of the training texts where it needs them."""
+    return Long.named(way, count_words(texts) if way == "sentences" else None)
 
 
-def _head_tail(text: _Text, room: int, overlap: int, head: float) -> tuple[list[Ids], int]:
-    first = round(head * room)
-    tail = text.content[len(text.content) - (room - first) :]
-    return [text.around(text.content[:first], tail)], len(text.content) - room
+def write_note(folder: Path, long: Long) -> None:
+    """Write the note into a checkpoint folder; nothing for ``truncate``, which is what the lack of one means."""
+    if long.strategy == "truncate":
+        return
+    write_json(folder / NOTE, long.to_dict())
+    if long.frequencies is not None:
+        write_json(folder / FILE, long.frequencies.to_dict())
 
 
-def _chunk(text: _Text, room: int, overlap: int, head: float) -> tuple[list[Ids], int]:
-    # Chunks are spread evenly: a last one of a few tokens would vote like the others.
-    size = len(text.content)
-    count = -(-(size - overlap) // (room - overlap))
-    starts = np.linspace(0, size - room, count).round().astype(int)
-    return [text.around(text.content[start : start + room]) for start in starts], 0
+def read_note(folder: Path) -> Long:
+    """Return what the note in a checkpoint folder says, ``truncate`` where there is none.
 
-
-WAYS: dict[str, Callable[[_Text, int, int, float], tuple[list[Ids], int]]] = {
-    "truncate": _truncate,
-    "head-tail": _head_tail,
-    "chunk": _chunk,
-}
-"""Ways to treat a text over the limit, by the name a recipe uses."""
-
-
-def mean_by_text(logits: npt.NDArray[np.floating], owner: Index) -> npt.NDArray[np.float64]:
-    """Return the mean of the logits of each text's sequences.
-
-    Args:
-        logits: [sequences, classes].
-        owner: which text each sequence comes from [sequences]; every text has one at least.
-
-    Returns:
-        [texts, classes].
+    Raises:
+        InputError: the note or the document frequencies are damaged.
     """
-    texts = int(owner.max()) + 1 if len(owner) else 0
-    total = np.zeros((texts, *logits.shape[1:]), np.float64)
-    np.add.at(total, owner, logits)
-    counts = np.bincount(owner, minlength=texts)
-    mean: npt.NDArray[np.float64] = total / counts.reshape(-1, *[1] * (logits.ndim - 1))
-    return mean
+    if not (folder / NOTE).is_file():
+        return Long()
+    said = read_json(folder / NOTE)
+    wanted = said.get("strategy") == "sentences"
+    return Long.from_dict(said, read_frequencies(folder / FILE) if wanted else None)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from lighten.errors import InputError, LightenError
 from lighten.runtime.folder import CLASSIFICATION, TOKENIZER, ModelFolder, read_folder
+from lighten.runtime.long_texts import pool_by_text, read_long
 from lighten.runtime.session import is_quantised, open_session
 from lighten.runtime.tokens import Ids, Tokenizer, Tokens, pad, plan_batches
 
@@ -29,8 +30,8 @@ class Prediction:
         label: the most probable label.
         score: its probability.
         scores: the probability of every label.
-        tokens: tokens the model saw, special tokens included.
-        truncated: whether the text was cut to the model's longest input.
+        tokens: tokens the model saw, special tokens included; of chunks, those of all.
+        truncated: whether the model did not see all of the text, as it is over the longest input.
     """
 
     label: str
@@ -71,7 +72,8 @@ class Classifier:
         self.folder = folder
         self.threads = threads if threads is not None else folder.threads
         self.spinning = spinning if spinning is not None else folder.spinning
-        self._tokenizer = Tokenizer(folder.path / TOKENIZER, folder.max_tokens, folder.lowercase)
+        self.long = read_long(folder)
+        self._tokenizer = Tokenizer(folder.path / TOKENIZER, folder.max_tokens, folder.lowercase, self.long)
         self._session = open_session(folder.graph, self.threads, self.spinning)
         self._inputs = {item.name for item in self._session.get_inputs()}
         outputs = [item.name for item in self._session.get_outputs()]
@@ -97,7 +99,7 @@ class Classifier:
 
         Args:
             texts: one text or a list of them; an empty text is predicted like any other.
-            max_batch: most texts per run of the graph; None for as many as fit `TOKEN_BUDGET`.
+            max_batch: most texts (or chunks of texts) per run of the graph; None for as many as fit `TOKEN_BUDGET`.
 
         Raises:
             InputError: something other than text.
@@ -108,7 +110,8 @@ class Classifier:
         for row, item in zip(scores.tolist(), tokens, strict=True):
             best = max(range(len(row)), key=row.__getitem__)
             named = dict(zip(self.labels, row, strict=True))
-            predictions.append(Prediction(self.labels[best], row[best], named, len(item.ids), item.truncated))
+            seen = sum(len(ids) for ids in item.sequences)
+            predictions.append(Prediction(self.labels[best], row[best], named, seen, item.truncated))
         return predictions
 
     def logits(self, texts: str | Sequence[str], *, max_batch: int | None = None) -> Logits:
@@ -116,7 +119,7 @@ class Classifier:
         return self._logits(self._tokenizer(_texts(texts)), max_batch)
 
     def tokenize(self, texts: str | Sequence[str]) -> list[Ids]:
-        """Return the token ids of each text, int64, cut to the longest input, not padded."""
+        """Return the token ids of each text, int64, fitted to the longest input (of chunks the first), not padded."""
         return [item.ids for item in self._tokenizer(_texts(texts))]
 
     def run(self, input_ids: Ids, attention_mask: Ids) -> Logits:
@@ -172,10 +175,14 @@ class Classifier:
         return differences
 
     def _logits(self, tokens: list[Tokens], max_batch: int | None) -> Logits:
-        logits = np.empty((len(tokens), len(self.labels)), dtype=np.float32)
-        for batch in plan_batches([len(item.ids) for item in tokens], TOKEN_BUDGET, max_batch):
-            logits[batch] = self.run(*pad([tokens[index].ids for index in batch], self.folder.pad_token_id))
-        return logits
+        sequences = [ids for item in tokens for ids in item.sequences]
+        logits = np.empty((len(sequences), len(self.labels)), dtype=np.float32)
+        for batch in plan_batches([len(ids) for ids in sequences], TOKEN_BUDGET, max_batch):
+            logits[batch] = self.run(*pad([sequences[index] for index in batch], self.folder.pad_token_id))
+        if len(sequences) == len(tokens):
+            return logits
+        owner = np.repeat(np.arange(len(tokens)), [len(item.sequences) for item in tokens])
+        return pool_by_text(logits, owner, self.long.pool).astype(np.float32)
 
 
 def _texts(texts: str | Sequence[str]) -> list[str]:

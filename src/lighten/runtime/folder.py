@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,8 +11,8 @@ from lighten.errors import InputError, nearest
 
 DESCRIPTION = "lighten.json"
 FORMAT = 1
-CLASSIFICATION, LANGUAGE = "text-classification", "language-modeling"
-TASKS = (CLASSIFICATION, LANGUAGE)
+CLASSIFICATION, LANGUAGE, SUMMARIES = "text-classification", "language-modeling", "summarization"
+TASKS = (CLASSIFICATION, LANGUAGE, SUMMARIES)
 ROLES = ("serving", "training")
 TOKENIZER = "tokenizer.json"
 
@@ -26,7 +26,7 @@ class ModelFolder:
         task: one of `TASKS`.
         labels: the names of the classes, in the order of the logits; none where the task has none.
         graph: the ONNX file to serve.
-        max_tokens: texts are cut to this many tokens, special tokens included.
+        max_tokens: the longest input in tokens, special tokens included.
         pad_token_id: fills shorter texts of a batch.
         lowercase: whether texts are lowered before the tokenizer sees them.
         threads: threads of one prediction, unless the caller says otherwise.
@@ -36,6 +36,10 @@ class ModelFolder:
         self_test: texts with the logits and label they must give; of a language model the next token and the
             logarithm of its probability.
         end_token_ids: a generated text ends with any of them.
+        long: what becomes of texts over `max_tokens`, as `lighten.runtime.long_texts.Long` reads it; without it they
+            are truncated.
+        encoder: the ONNX file that reads the text, where `graph` writes a summary; else None.
+        generation: how a summariser writes; see `lighten.runtime.summarize`.
     """
 
     path: Path
@@ -51,6 +55,9 @@ class ModelFolder:
     files: dict[str, dict[str, Any]]
     self_test: list[dict[str, Any]]
     end_token_ids: tuple[int, ...] = ()
+    long: dict[str, Any] | None = None
+    encoder: Path | None = None
+    generation: dict[str, Any] = field(default_factory=dict)
 
     def serving_files(self) -> list[Path]:
         """Return the files that serving needs, ``lighten.json`` included."""
@@ -101,8 +108,8 @@ def read_folder(path: str | Path) -> ModelFolder:
         missing = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
         raise InputError(f"the description is damaged: {missing}", where) from None
     _check_presence(path, folder.files, roles=("serving",))
-    for needed in (folder.graph, path / TOKENIZER):
-        if not needed.is_file():
+    for needed in (folder.graph, folder.encoder, path / TOKENIZER):
+        if needed is not None and not needed.is_file():
             raise InputError("this file of the model is missing", str(needed))
     return folder
 
@@ -127,7 +134,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _parse(path: Path, content: dict[str, Any]) -> ModelFolder:
-    language = content["task"] == LANGUAGE
+    language, summaries = content["task"] != CLASSIFICATION, content["task"] == SUMMARIES
     labels = () if language else tuple(str(label) for label in content["labels"])
     if not language and (len(labels) < 2 or len(set(labels)) < len(labels)):
         raise ValueError(f"labels must be two or more different names, not {list(labels)}")
@@ -139,7 +146,13 @@ def _parse(path: Path, content: dict[str, Any]) -> ModelFolder:
             raise ValueError(f"the entry of file {name!r} is {entry}")
     for case in content.get("self_test") or []:
         _check_case(case, labels, language)
-    ends = (content.get("generation") or {}).get("end_token_ids") or [] if language else []
+    long = preprocessing.get("long")
+    if long is not None and not (isinstance(long, dict) and isinstance(long.get("strategy"), str)):
+        raise ValueError(f"preprocessing.long has no strategy: {long!r}")
+    generation = (content.get("generation") or {}) if language else {}
+    if summaries:
+        _at_least(0, generation["start_token_id"], "generation.start_token_id")
+    ends = generation.get("end_token_ids") or []
     return ModelFolder(
         path=path,
         task=content["task"],
@@ -154,6 +167,9 @@ def _parse(path: Path, content: dict[str, Any]) -> ModelFolder:
         files=files,
         self_test=list(content.get("self_test") or []),
         end_token_ids=tuple(_at_least(0, end, "generation.end_token_ids") for end in ends),
+        long=long,
+        encoder=path / _inside(content["encoder"]) if summaries else None,
+        generation=generation,
     )
 
 

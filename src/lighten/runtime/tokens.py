@@ -12,16 +12,24 @@ import numpy.typing as npt
 import tokenizers
 
 from lighten.errors import InputError
+from lighten.runtime.cut import Cutter
+from lighten.runtime.long_texts import Long
 
 Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """The token ids of one text, and whether it was cut."""
+    """The token ids of one text, whether any were lost, and its further chunks where it was made into several."""
 
     ids: Ids
     truncated: bool
+    rest: tuple[Ids, ...] = ()
+
+    @property
+    def sequences(self) -> tuple[Ids, ...]:
+        """All that the model sees of the text."""
+        return (self.ids, *self.rest)
 
 
 def open_tokenizer(path: Path) -> tokenizers.Tokenizer:
@@ -39,23 +47,37 @@ def open_tokenizer(path: Path) -> tokenizers.Tokenizer:
     return tokenizer
 
 
+def special_ends(tokenizer: tokenizers.Tokenizer) -> tuple[int, int]:
+    """Return how many special tokens the tokenizer puts in front of a text and behind it."""
+    plain = tokenizer.encode("a", add_special_tokens=False).ids
+    whole = tokenizer.encode("a").ids
+    extra = len(whole) - len(plain)
+    opening = next((at for at in range(extra + 1) if whole[at : at + len(plain)] == plain), extra)
+    return opening, extra - opening
+
+
 class Tokenizer:
-    """A ``tokenizer.json`` that cuts at `max_tokens` and never pads.
+    """A ``tokenizer.json`` that fits texts to `max_tokens` and never pads.
 
     Args:
         path: the file.
         max_tokens: special tokens included.
         lowercase: lower the text first.
+        long: what becomes of longer texts.
     """
 
-    def __init__(self, path: Path, max_tokens: int, lowercase: bool = False) -> None:
+    def __init__(self, path: Path, max_tokens: int, lowercase: bool = False, long: Long | None = None) -> None:
         # A tokenizer.json remembers how training padded; padding to a fixed length would undo all batching here.
         self._tokenizer = open_tokenizer(path)
         self.max_tokens, self.lowercase = max_tokens, lowercase
         special = self._tokenizer.num_special_tokens_to_add(False)
         if max_tokens <= special:  # tokenizers would silently not cut at all
             raise InputError(f"max_tokens is {max_tokens}, but the special tokens alone are {special}", str(path))
-        self._tokenizer.enable_truncation(max_length=max_tokens)
+        self._cut: Cutter | None = None
+        if long is None or long.strategy == "truncate":
+            self._tokenizer.enable_truncation(max_length=max_tokens)
+        else:
+            self._cut = Cutter(self._tokenizer, max_tokens, long, *special_ends(self._tokenizer))
 
     @property
     def vocabulary(self) -> int:
@@ -63,7 +85,7 @@ class Tokenizer:
         return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
-        """Tokenise texts, special tokens included.
+        """Tokenise texts, special tokens included, none longer than `max_tokens`.
 
         Raises:
             InputError: a text that is no valid Unicode (a lone surrogate).
@@ -81,10 +103,13 @@ class Tokenizer:
             for index, text in enumerate(texts):
                 _check_unicode(index, text)
             raise
-        return [self._tokens(encoding) for encoding in encodings]
+        return [self._tokens(encoding, text) for encoding, text in zip(encodings, texts, strict=True)]
 
-    def _tokens(self, encoding: Any) -> Tokens:
+    def _tokens(self, encoding: Any, text: str) -> Tokens:
         ids = np.array(encoding.ids, dtype=np.int64)
+        if self._cut is not None:
+            (first, *rest), lost = self._cut(ids, text)
+            return Tokens(first, lost > 0, tuple(rest))
         # `overflowing` copies the rest of the text, so it is asked only of texts that may have one.
         return Tokens(ids, len(ids) >= self.max_tokens and len(encoding.overflowing) > 0)
 

@@ -90,7 +90,7 @@ def conclude(
             "delta_test": quality["delta"],
             "chance_of_floor": round(chosen.chance, 4),
         },
-        "data": run.table.metrics,
+        "data": {**run.table.metrics, "long_texts": run.long_texts},
         "training": run.trainings,
         "seconds": {"total": round(seconds, 2), "by_stage": {k: round(v, 2) for k, v in run.stages.items()}},
         "estimates": run.estimates,

@@ -12,6 +12,7 @@ from lighten.pipeline import step_from_spec
 from lighten.pipeline.examples import read_examples
 from lighten.search.candidate import Candidate
 from lighten.search.costs import REFERENCE, measure_costs
+from lighten.search.long_texts import choose_long
 from lighten.search.outline import outline
 from lighten.search.run import Run
 from lighten.search.rung_frozen import climb_frozen
@@ -35,6 +36,7 @@ def climb(run: Run) -> tuple[Standing, Reference, list[Candidate]]:
         built come from one interleaved session.
     """
     plan = given_plan(run)
+    run.long_texts = choose_long(run)
     rungs: list[str] = list(run.recipe.search.rungs or RUNGS)
     standing = cost_shapes(run, rungs if not plan else [])
     run.progress.note(outline(standing, rungs if not plan else []))

@@ -17,10 +17,12 @@ class Run(Work):
     Attributes:
         full: the reference's shape.
         estimates: what it expected, and when.
+        long_texts: what becomes of them, and why.
     """
 
     full: Shape
     estimates: list[dict[str, Any]] = field(default_factory=list)
+    long_texts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def by_clock(self) -> bool:

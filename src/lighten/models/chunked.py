@@ -1,0 +1,43 @@
+"""Examples whose long texts are replaced by their chunks: what steps on a model learn from."""
+
+from __future__ import annotations
+
+from tokenizers import Tokenizer
+
+from lighten.models.tokens import special_ends
+from lighten.pipeline.examples import Examples
+from lighten.runtime.cut import Cutter, chunk_starts
+from lighten.runtime.long_texts import Long
+
+
+def chunked(examples: Examples, tokenizer: Tokenizer, limit: int, long: Long) -> Examples:
+    """Cut long texts into the chunks that serving makes of them; each has its text's label, row and group.
+
+    Chunks are pieces of the text, so that any step can read them. A chunk that begins or ends inside a word has other
+    tokens there than the same chunk in serving; all others are the same.
+
+    Args:
+        examples: with whole texts.
+        tokenizer: of the model.
+        limit: tokens per chunk, special ones included.
+        long: for the overlap.
+    """
+    cut = Cutter(tokenizer, limit, long, *special_ends(tokenizer))
+    tokenizer.no_truncation()
+    texts: list[str] = []
+    owner: list[int] = []
+    for number, text in enumerate(examples.texts):
+        places = tokenizer.encode(text, add_special_tokens=False).offsets
+        starts = [0] if len(places) <= cut.room else chunk_starts(len(places), cut.room, cut.overlap)
+        if len(starts) == 1:
+            texts.append(text)
+        else:
+            texts += [text[places[start][0] : places[start + cut.room - 1][1]] for start in starts]
+        owner += [number] * len(starts)
+    return Examples(
+        texts,
+        [examples.labels[i] for i in owner],
+        [examples.rows[i] for i in owner],
+        None if examples.groups is None else [examples.groups[i] for i in owner],
+        {name: [values[i] for i in owner] for name, values in examples.more.items()},
+    )

@@ -1,0 +1,88 @@
+"""Long texts in a build: what is tried, what is kept, what reaches the model folder."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import numpy as np
+import pytest
+
+import lighten
+from lighten.errors import InputError
+from lighten.pipeline.result import result_json_schema
+from lighten.search.long_texts import simplest_good
+
+WAYS = ["truncate", "head-tail", "sentences", "textrank", "chunk"]
+SEARCH = {"candidates": 1, "epochs": 0.5, "reference_epochs": 0.5, "rungs": ["student"], "layers": [1]}
+
+
+@pytest.fixture(scope="module")
+def hidden(tmp_path_factory):
+    """Texts of some 150 tokens (the model reads 64) that say what they are in one sentence, anywhere but first."""
+    random = np.random.default_rng(0)
+    lines = []
+    for _ in range(240):
+        label = bool(random.integers(2))
+        sentences = [" ".join(random.choice(["a", "the", "film", "movie", "was", "is"], 12)) + "." for _ in range(12)]
+        words = ["great", "triumph", "funny"] if label else ["boring", "rotten", "mess"]
+        sentences[random.integers(6, 9)] = " ".join(random.choice(words, 6)) + "."
+        lines.append(json.dumps({"text": " ".join(sentences), "label": "fresh" if label else "rotten"}))
+    file = tmp_path_factory.mktemp("hidden") / "rows.jsonl"
+    file.write_text("\n".join(lines) + "\n")
+    return {"train": str(file), "text": "text", "label": "label", "prepare": []}
+
+
+def test_the_sentence_that_says_it_is_found(recipe, hidden, tmp_path):
+    made = recipe(data=hidden, search=SEARCH)
+    lighten.build(made, tmp_path / "run")
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    jsonschema.validate(result, result_json_schema())
+    found = result["data"]["long_texts"]
+    assert found["limit"] == 64 and found["share_cut"] == 1.0
+    assert list(found["scores"]) == ["truncate", "head-tail", "sentences", "textrank"]
+    assert found["scores"]["sentences"] > 95 > 75 > found["scores"]["truncate"]
+    assert found["chosen"] == "sentences"
+    model = lighten.load(tmp_path / "run/model")
+    assert model.folder.long == {"strategy": "sentences"} and model.self_test() == []
+    assert "document_frequencies.json" in model.folder.files
+    assert "longer than the 64 tokens that the model reads" in (tmp_path / "run/report.html").read_text()
+    journal = [json.loads(line) for line in (tmp_path / "run/journal.jsonl").read_text().splitlines()]
+    decided = [event["value"] for event in journal if event.get("name") == "long texts"]
+    assert decided == [found]
+    # Another budget asks the journal.
+    again = lighten.build({**made, "budget": {"latency_ms": 40, "quality": -50, "build_minutes": 1}}, tmp_path / "run")
+    assert again["data"]["long_texts"] == found
+    assert len(list((tmp_path / "run/work/artifacts").glob("*/manifest.json"))) > 0
+    kinds = [json.loads(f.read_text())["kind"] for f in (tmp_path / "run/work/artifacts").glob("*/manifest.json")]
+    assert kinds.count("trial") == 4
+
+
+def test_a_build_with_chunks(recipe, hidden, tmp_path):
+    search = {**SEARCH, "long": ["chunk"], "rungs": ["linear", "student"]}
+    made = recipe(data=hidden, search=search, target={"threads": 1, "batch": 1, "tokens": 150})
+    result = lighten.build(made, tmp_path / "run")
+    assert result["data"]["long_texts"] == {"limit": 64, "share_cut": 1.0, "chosen": "chunk", "scores": {}}
+    model = lighten.load(tmp_path / "run/model")
+    assert model.folder.long == {"strategy": "chunk", "overlap": 64, "pool": "mean"}
+    linear = next(c for c in result["candidates"] if c["rung"] == "linear")
+    assert linear["metrics"]["quality"]["value"] > 95  # the chunk with the sentence decides
+
+
+def test_texts_that_fit_are_tried_with_nothing(recipe, tmp_path):
+    result = lighten.build(recipe(search={**SEARCH, "rungs": ["linear"]}), tmp_path / "run")
+    assert result["data"]["long_texts"] == {"limit": 64, "share_cut": 0.0, "chosen": "truncate", "scores": {}}
+    assert "long texts" not in (tmp_path / "run/journal.jsonl").read_text()
+    assert lighten.load(tmp_path / "run/model").folder.long is None
+
+
+def test_the_simplest_of_equals():
+    assert simplest_good({"truncate": 80.0, "head-tail": 80.5, "textrank": 81.0}, 1000) == "truncate"
+    assert simplest_good({"truncate": 75.0, "head-tail": 80.5, "textrank": 81.0}, 1000) == "head-tail"
+    assert simplest_good({"truncate": 75.0, "head-tail": 70.0, "textrank": 81.0}, 100_000) == "textrank"
+
+
+@pytest.mark.parametrize(("long", "said"), [(["shunk"], "'chunk'"), ([], "at least 1")])
+def test_bad_wishes(recipe, tmp_path, long, said):
+    with pytest.raises(InputError, match=said):
+        lighten.build(recipe(search={"long": long}), tmp_path / "run")
