@@ -1,4 +1,4 @@
-"""What Python code calls: `build`, `compress`, `train`, `prepare` and `plan`, and the results they return."""
+"""What Python code calls: `build`, `compress`, `train`, `prepare`, `extend`, `plan`, and the results they return."""
 
 from __future__ import annotations
 
@@ -369,7 +369,7 @@ def compress(
         model: a transformers folder or its source; or a recipe with a list of steps: a YAML file, a mapping, a
             `Recipe`.
         steps: the plan in short, or a list of steps as a recipe has it.
-        data: source of texts with labels; a sealed test is split off.
+        data: source of texts, with labels for a classifier; a sealed test is split off.
         text: column of the text; ``text`` when left out.
         label: column of the label; ``label`` when left out.
         out: the run folder; ``runs/<name>`` when left out.
@@ -387,7 +387,7 @@ def compress(
     from lighten.compose.request import Request
 
     asked = Request(model, steps, data, text, label, minutes, tuple(set))
-    recipe, base = asked.recipe()
+    recipe, base = asked.recipe(progress)
     folder = Path(out) if out is not None else Path("runs") / (recipe.name or "compress")
 
     from lighten.compose.run import compress as work
@@ -396,6 +396,48 @@ def compress(
     result = work(recipe, folder, base=base, progress=progress, full=full, dry_run=dry_run, command=command)
     report.write_compression(folder)
     return Compression(folder, result)
+
+
+def extend(
+    model: str | Path,
+    tokens: int = 4096,
+    *,
+    window: int | None = None,
+    globals: int | None = None,
+    layers: str | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Let a model take longer texts: positions tiled, attention within a window, a new folder of transformers.
+
+    Nothing is trained; `train` or `compress` on the result adapt it.
+
+    Args:
+        model: a transformers folder or its source: a BERT, RoBERTa, XLM-R, CamemBERT, ELECTRA,
+            DistilBERT, ModernBERT or Longformer.
+        tokens: longest text, special tokens included.
+        window: tokens that a token sees on each side; 128, or what the model has already.
+        globals: tokens at the start that see all and are seen by all; 1, and none for ModernBERT.
+        layers: ``L`` for local, ``G`` for full attention, repeated over the depth; all local, or what the model has.
+        out: the new folder; ``runs/<model>-<tokens>`` when left out.
+        progress: told about downloads.
+
+    Returns:
+        ``model``, the folder, ``tokens``, ``before``, ``window``, ``globals``, ``layers`` of the whole depth, and of a
+        Longformer how far its global projections were from those that replace them.
+
+    Raises:
+        InputError: the model cannot be extended so, or the folder holds something; nothing was written.
+    """
+    from lighten.compose.request import model_name
+    from lighten.compress.extend import extend_folder
+    from lighten.models.extension import Extension
+    from lighten.sources import resolve
+
+    found = resolve(str(model), progress=progress).paths
+    folder = Path(out) if out is not None else Path("runs") / f"{model_name(str(model))}-{tokens}"
+    facts = extend_folder(found[0], folder, Extension(tokens, window, globals, layers))
+    return {"model": str(folder), **facts}
 
 
 def _command(verb: str, recipe: object, folder: Path, named: bool, overrides: list[str], workers: int) -> str:

@@ -56,7 +56,7 @@ def test_the_files_do_not_depend_on_the_hash_seed(tmp_path):
     script = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_text_steps as t; "
     script += (
         "from pathlib import Path; import json; r = t._prepare(Path(sys.argv[1]), sys.argv[2]); "
-            "[step.pop('seconds') for step in (r, *r['steps'])]; "
+        "[step.pop('seconds') for step in (r, *r['steps'])]; "
     )
     script += "print(json.dumps(r))"
     said = []

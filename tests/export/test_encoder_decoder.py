@@ -103,7 +103,8 @@ def test_summaries_are_those_of_transformers(exported, beams, penalty, no_repeat
         wanted = model.generate(input_ids=torch.tensor(ids)[None], generation_config=config)[0].tolist()
         assert ours.write(ids, search) == wanted[1:]
         lengths.add(len(wanted))
-    assert len(lengths) > 1 or beams == 1 or penalty != 1.0
+    if model.config.model_type == "bart" and not model.config.scale_embedding and penalty == 1.0:
+        assert len(lengths) > 1  # some end by themselves
 
 
 def test_texts_become_summaries(exported):

@@ -43,7 +43,7 @@ def test_a_gram_counts_as_often_as_both_have_it() -> None:
 
 def test_the_union_of_the_sentences_counts() -> None:
     # Lin 2004, section 3.2: w1 w2 w3 w4 w5 against w1 w2 w6 w7 w8 and w1 w3 w8 w9 w5: union w1 w2 w3 w5
-    found = rouge_l_sum(["1 2 6 7 8".split(), "1 3 8 9 5".split()], ["1 2 3 4 5".split()])
+    found = rouge_l_sum([["1", "2", "6", "7", "8"], ["1", "3", "8", "9", "5"]], [["1", "2", "3", "4", "5"]])
     assert found.recall == pytest.approx(4 / 5)
     assert found.precision == pytest.approx(4 / 10)
 

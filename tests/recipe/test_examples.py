@@ -21,6 +21,12 @@ def test_a_training_has_its_clock(name, task, seconds):
     assert (recipe.name, recipe.task, recipe.clock_seconds) == (name, task, seconds)
 
 
+def test_the_summaries_start_from_an_encoder():
+    recipe = read_recipe(EXAMPLES / "summaries.yaml")
+    assert (recipe.task, recipe.clock_seconds, recipe.data.summary) == ("summarization", 480.0, "title")
+    assert recipe.train.from_encoder and recipe.train.learning_rate == 3e-4 and recipe.generate.max_tokens == 32
+
+
 def test_the_reviews_can_also_be_built():
     for name in ("reviews", "train-reviews"):
         check_buildable(read_recipe(EXAMPLES / f"{name}.yaml"))

@@ -35,18 +35,23 @@ def predict(
 ) -> None:
     """Predict texts: label, score and text per line, tab-separated; --json prints a list.
 
-    A language model continues each text.
+    A language model continues each text; a summariser writes a summary per line.
     """
     with guarded(debug):
         texts = _texts(text or [], input, column)
         from lighten.runtime import load, read_folder
-        from lighten.runtime.folder import LANGUAGE
+        from lighten.runtime.folder import LANGUAGE, SUMMARIES
 
         described = read_folder(folder)
         if described.task == LANGUAGE:
             from lighten.cli.continuations import write_on
 
             write_on(described, texts, threads, new_tokens, temperature, seed, json)
+            return
+        if described.task == SUMMARIES:
+            from lighten.cli.summaries import write_summaries
+
+            write_summaries(described, texts, threads, json)
             return
         model = load(folder, threads=threads)
         if json:

@@ -42,7 +42,9 @@ def load_from_encoder(folder: Path, seed: int, dropout: float = 0.0) -> Any:
     special = special_tokens(folder)
     first, last = special.get("cls", special.get("bos")), special.get("sep", special.get("eos"))
     if first is None or last is None:
-        raise InputError("a summary needs tokens to begin and end with; the tokenizer has no cls or no sep", str(folder))
+        raise InputError(
+            "a summary needs tokens to begin and end with; the tokenizer has no cls or no sep", str(folder)
+        )
     config = quiet_config(folder)
     set_dropout(config, dropout)
     if getattr(config, "pad_token_id", None) is None:

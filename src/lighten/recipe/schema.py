@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from lighten.recipe import task as tasks
+from lighten.recipe.generate import Generate
 from lighten.recipe.section import Section
 from lighten.recipe.train import Train
 
@@ -43,6 +44,12 @@ class Data(Section):
     """The labels there may be, in order; found from the data when not given."""
     unlabelled: str | list[str] | None = None
     """Source of more text without labels, for distillation."""
+    unlabelled_rows: int | None = Field(default=None, ge=1)
+    """At most so many of the unlabelled texts, drawn so that they are like the training texts; all when left out."""
+    on_bad_row: Literal["error", "reject"] = "error"
+    """Whether a row that cannot be read (too few fields, no UTF-8) ends the work or goes to ``rejected.jsonl``."""
+    executor: Literal["local", "ray"] = "local"
+    """Where rows are worked on: processes of this machine, or a Ray cluster that sees the same disk."""
     prepare: list[StepSpec] | Literal["auto"] = "auto"
     """Steps on the table, in order; ``auto`` is clean, then deduplicate."""
     validation_share: float = Field(default=0.15, gt=0, lt=0.5)
@@ -94,6 +101,10 @@ class Search(Section):
     """Sizes of the vocabulary to consider: a number of pieces, ``used`` (those in the training text) or ``full``."""
     quantise: list[Literal["int8", "none"]] | None = None
     """Precisions to consider."""
+    long: list[Literal["truncate", "head-tail", "sentences", "textrank", "chunk", "chunk-max"]] | None = Field(
+        default=None, min_length=1
+    )
+    """Ways to treat texts over the model's limit to consider; all that keep one sequence per text when left out."""
     epochs: float | None = Field(default=None, gt=0)
     """Epochs per student where `candidates` is given."""
     reference_epochs: float | None = Field(default=None, gt=0)
@@ -120,12 +131,15 @@ class Recipe(Section):
     """``auto``, or a list of steps: the one plan to carry out."""
     search: Search = Search()
     train: Train = Train()
+    generate: Generate = Generate()
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
         for problem in tasks.problems(self.task, self.data, self.train):
             raise ValueError(problem)
+        if self.task != tasks.SUMMARY and self.generate != Generate():
+            raise ValueError(f"generate: only for the task {tasks.SUMMARY}; got it for {self.task}")
         if self.minimise and self.maximise:
             raise ValueError(f"minimise and maximise exclude each other; got {self.minimise!r} and {self.maximise!r}")
         return self

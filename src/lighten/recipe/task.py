@@ -69,5 +69,8 @@ def _training(task: str, train: Train) -> Iterator[str]:
         yield f"train.class_weights: only for the task {CLASSIFICATION}; got {train.class_weights!r} for {task}"
     if task == LANGUAGE and train.order != "shuffled":
         yield f"train.order: rows of a language model are no single texts that have an order; got {train.order!r}"
-    if task == SUMMARY and train.long == "chunk":
-        yield f"train.long: a text and its summary cannot be cut into several; got 'chunk' for {task}"
+    if train.from_encoder and (task != SUMMARY or train.from_scratch):
+        why = f"only for the task {SUMMARY}" if task != SUMMARY else "not together with train.from_scratch"
+        yield f"train.from_encoder: {why}"
+    if task == SUMMARY and train.long.startswith("chunk"):
+        yield f"train.long: a text and its summary cannot be cut into several; got {train.long!r} for {task}"

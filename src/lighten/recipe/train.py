@@ -41,6 +41,8 @@ class Train(Section):
     """What a language model predicts: ``masked`` or ``causal`` tokens; ``auto`` follows the model."""
     from_scratch: bool = False
     """Start from random weights: the model folder needs config.json and a tokenizer only."""
+    from_encoder: bool = False
+    """For summaries: the model is an encoder (BERT, RoBERTa); encoder and decoder both start from it."""
     epochs: float | None = Field(default=None, gt=0)
     """Passes over the data at most; when left out 3, or no limit where ``budget.build_minutes`` is given."""
     learning_rate: Rate | Literal["auto", "probe"] = "auto"
@@ -66,8 +68,7 @@ class Train(Section):
     max_tokens: int | None = Field(default=None, ge=3, le=1_000_000)
     """Longest text in tokens, special tokens included; the model's limit when left out."""
     long: Literal["truncate", "head-tail", "sentences", "textrank", "chunk", "chunk-max"] = "truncate"
-    """What becomes of longer texts: cut at the end, cut in the middle, the best sentences (by TF-IDF, by TextRank), or
-    made into several whose answers are averaged (or the largest taken)."""
+    """What becomes of longer texts: their beginning, beginning and end, best sentences, or all of it in chunks."""
     class_weights: Literal["none", "balanced"] | dict[str, Weight] = "none"
     """Weight of each label in the loss; ``balanced`` is the inverse of its frequency; or label: weight, others 1."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
@@ -83,7 +84,7 @@ class Train(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Format of matrix products; ``auto`` times them on this device and says why."""
     held_out_tokens: Count | Literal["auto", "all"] = "auto"
-    """Tokens a language model is judged on at a look, twice that in the test; ``auto``: 4,000 a minute of the clock."""
+    """Tokens of a language model's look, twice that in the test; ``auto``: 4,000 for each minute of the clock."""
     validations_per_epoch: float = Field(default=2.0, gt=0, le=1000)
     """Looks at the validation split."""
     patience: int | None = Field(default=None, ge=1)

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lighten.report.attention_page import render_attention, write_attention
     from lighten.report.audit_page import render_audit, write_audit
     from lighten.report.compression_page import render_compression, write_compression
     from lighten.report.page import render, write
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "render": "page",
     "write": "page",
+    "render_attention": "attention_page",
+    "write_attention": "attention_page",
     "render_audit": "audit_page",
     "write_audit": "audit_page",
     "render_compression": "compression_page",
@@ -23,10 +26,12 @@ _HOMES = {
 }
 __all__ = [
     "render",
+    "render_attention",
     "render_audit",
     "render_compression",
     "render_training",
     "write",
+    "write_attention",
     "write_audit",
     "write_compression",
     "write_training",

@@ -64,8 +64,8 @@ def quality_words(quality: Mapping[str, Any]) -> tuple[str, str, str]:
     delta, ends = quality.get("delta"), quality.get("delta_ci95")
     if quality["metric"] != "perplexity":
         return points(quality["value"]), signed(delta), interval(ends, "signed")
-    span = "" if not ends else f"{signed(ends[0])}% to {signed(ends[1])}%"
-    return number(quality["value"], 4), "-" if delta is None else f"{signed(delta)}%", span
+    span = "" if not ends else f"{ends[0]:+,.1f}% to {ends[1]:+,.1f}%"
+    return number(quality["value"], 4), "-" if delta is None else f"{delta:+,.1f}%", span
 
 
 def quality_heading(result: Mapping[str, Any]) -> str:
@@ -85,7 +85,9 @@ def tiles(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         ("size_ratio", "smaller on disk"),
     )
     found = [
-        (f"{number(more[key])}\u00d7", said, interval(more.get(f"{key}_ci95"))) for key, said in wanted if more.get(key)
+        (f"{number(more[key])}\u00d7", said, interval(more.get(f"{key}_ci95")))
+        for key, said in wanted
+        if more.get(key)
     ]
     if more.get("points_lost") is not None:
         lost, ends = more["points_lost"], interval(more.get("points_lost_ci95"), "points")

@@ -13,11 +13,13 @@ from lighten.report import words
 from lighten.report.curves import curves
 from lighten.report.page import common, environment_of, templates
 from lighten.report.training_words import (
+    ROUGE,
     clock_badge,
     clock_words,
     metric_name,
     predictions,
     quality_rows,
+    summary_tables,
 )
 
 
@@ -57,6 +59,8 @@ def render_training(result: TrainingResult, environment: dict[str, Any] | None =
             clock=clock_words(result),
             quality=quality_rows(result),
             metric=metric_name(result["quality"]["metric"]),
+            summaries=summary_tables(result),
+            rouge=[metric_name(name) for name in ROUGE],
             curves=_plots(result),
             predictions=predictions(result),
             parts=_shares(predicted.get("parts") or {}),
@@ -75,7 +79,8 @@ def _plots(result: TrainingResult) -> list[dict[str, Any]]:
 
 def _curve(result: TrainingResult) -> dict[str, Any]:
     """Return the training as `curves` wants it, with perplexities where the score is the negative loss per token."""
-    training, metric = result["training"], result["quality"]["metric"]
+    quality: dict[str, Any] = dict(result["quality"])
+    training, metric = result["training"], quality.get("watched") or quality["metric"]
     history: list[dict[str, Any]] = training["history"]
     if metric == "perplexity":
         history = [{**row, "validation": _perplexity(row.get("validation"))} for row in history]

@@ -53,6 +53,44 @@ def _row(metric: str, split: str, found: Measured) -> dict[str, str]:
     }
 
 
+SYSTEMS = {"model": "this model", "lead": "first sentences", "textrank": "TextRank"}
+"""Who writes summaries, as a reader calls them."""
+ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+
+
+def summary_tables(result: TrainingResult) -> list[dict[str, Any]]:
+    """Return a table per split: who wrote summaries, their length and ROUGE, and by how much the model is ahead."""
+    quality: dict[str, Any] = dict(result["quality"])
+    found: dict[str, Any] = quality.get("summaries") or {}
+    tables = []
+    for split, title in (("validation", "validation"), ("test", "sealed test")):
+        compared = found.get(split)
+        if compared is None:
+            continue
+        rows = []
+        for name, system in compared["systems"].items():
+            cells = [
+                {"value": points(system[key]["value"]), "interval": _spread(system[key]["ci95"])} for key in ROUGE
+            ]
+            ahead = system["rougeL"].get("ahead")
+            interval = "" if ahead is None else _spread(system["rougeL"]["ahead_ci95"])
+            rows.append(
+                {
+                    "name": SYSTEMS.get(name, name).capitalize() if name != "textrank" else SYSTEMS[name],
+                    "words": number(system["words"]),
+                    "cells": cells,
+                    "ahead": "" if ahead is None else f"{ahead:+.1f} ({interval})",
+                }
+            )
+        tables.append({"split": title, "documents": compared["documents"], "length": compared["length"],
+                       "rows": rows, "examples": compared.get("examples") or []})  # fmt: skip
+    return tables
+
+
+def _spread(ends: list[float]) -> str:
+    return f"{points(ends[0])} to {points(ends[1])}"
+
+
 def clock_words(result: TrainingResult) -> str:
     """Return the time used beside the time given, in one sentence."""
     clock, seconds = result["clock"], result["seen"]["seconds"]

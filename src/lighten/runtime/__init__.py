@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lighten.runtime.classifier import Classifier, Prediction, load
     from lighten.runtime.folder import ModelFolder, read_folder
     from lighten.runtime.generate import Generated, Generator, load_generator
+    from lighten.runtime.summarize import Summarizer, load_summarizer
 
 __all__ = [
     "Classifier",
@@ -18,8 +19,10 @@ __all__ = [
     "Generator",
     "ModelFolder",
     "Prediction",
+    "Summarizer",
     "load",
     "load_generator",
+    "load_summarizer",
     "read_folder",
 ]
 
@@ -34,6 +37,10 @@ def __getattr__(name: str) -> Any:
         from lighten.runtime import generate
 
         return getattr(generate, name)
+    if name in ("Summarizer", "load_summarizer"):
+        from lighten.runtime import summarize
+
+        return getattr(summarize, name)
     if name in ("ModelFolder", "read_folder"):
         from lighten.runtime import folder
 

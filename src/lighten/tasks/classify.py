@@ -16,12 +16,12 @@ from lighten.models.embeddings import Narrowing, narrowed
 from lighten.models.freeze import layers_of, top_only
 from lighten.models.layout import LAYOUTS
 from lighten.models.load import suit_attention
-from lighten.models.long_texts import Fitted, mean_by_text
+from lighten.models.long_texts import Fitted, pool_by_text
 from lighten.models.norms import set_norm
 from lighten.models.tokens import Ids
 from lighten.pipeline import read_json
 from lighten.pipeline.examples import Examples
-from lighten.tasks.encode import fitted
+from lighten.tasks.encode import fitted, long_of
 from lighten.tasks.job import Built, Job, Quality, Setup, group_numbers
 from lighten.tasks.modify import modified
 from lighten.tasks.policy import limit_of, order_of, peak_rate, tokens_per_step
@@ -218,7 +218,7 @@ class Classify:
 
     def _scores(self, part: str, logits: torch.Tensor) -> Any:
         """Return the score of each text, 0 to 1: right or wrong, or the F1 of its labels."""
-        joined = mean_by_text(logits.numpy(), self.texts[part].owner)
+        joined = pool_by_text(logits.numpy(), self.texts[part].owner, long_of(self.job).pool)
         examples: Examples = self.examples[part]
         if not self.many:
             return (joined.argmax(1) == np.array(examples.labels)).astype(np.float64)
@@ -237,7 +237,7 @@ class Classify:
         if self.many:
             interval = bootstrap_interval(100 * self._scores(part, logits), np.mean, self.recipe.seed)
         else:
-            said = mean_by_text(logits.numpy(), self.texts[part].owner).argmax(1)
+            said = pool_by_text(logits.numpy(), self.texts[part].owner, long_of(self.job).pool).argmax(1)
             truth, groups = np.array(examples.labels), group_numbers(examples)
             seed = self.recipe.seed
             interval = compare(truth, said, said, len(self.labels), seed=seed, groups=groups).candidate

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
-from lighten.models.long_texts import Fitted, fit_texts
+from lighten.models.long_texts import Fitted, Long, fit_texts, long_for
 from lighten.models.tokens import read_tokenizer, special_ends
 from lighten.tasks.job import Job
 from lighten.train.datasets.tokenised import tokenised
-
-OVERLAP = 64
-"""Tokens that a chunk shares with the one before it, a quarter of it at most."""
 
 
 def fitted(
@@ -21,7 +16,7 @@ def fitted(
     texts: list[str],
     limit: int,
     name: str = "long_texts",
-    how: Literal["truncate", "head-tail", "chunk"] | None = None,
+    how: str | None = None,
 ) -> Fitted:
     """Tokenise texts (from the cache of an earlier attempt where there is one) and fit them to a limit.
 
@@ -37,7 +32,16 @@ def fitted(
     opening, closing = special_ends(tokenizer)
     store = tokenised(job.work / "tokens", tokenizer, texts)
     encoded = [np.asarray(ids, np.int32) for ids in store]
-    overlap = min(OVERLAP, (limit - opening - closing) // 4)
-    found = fit_texts(encoded, limit, how or job.recipe.train.long, opening, closing, max(0, overlap))
+    tokenizer.no_truncation()
+    long = Long.named(how) if how is not None else long_of(job)
+    found = fit_texts(encoded, limit, long, opening, closing, texts, tokenizer)
     job.facts.setdefault(name, {})[part] = {"cut": found.cut, "tokens_lost": found.lost, "sequences": len(found.owner)}
     return found
+
+
+def long_of(job: Job) -> Long:
+    """Return what the recipe does with long texts; document frequencies are those of the training part."""
+    if job.long is None:
+        way = job.recipe.train.long
+        job.long = long_for(way, job.examples("train").texts if way == "sentences" else [])
+    return job.long

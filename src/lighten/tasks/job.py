@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lighten.measure.statistics import Interval
+from lighten.models.long_texts import Long
 from lighten.models.tokens import Ids, encode, read_tokenizer
 from lighten.pipeline import Clock
 from lighten.pipeline.examples import Examples, read_examples
@@ -36,6 +37,7 @@ class Job:
         table: folder with the splits.
         work: folder for what can be made again.
         facts: what the report says about the data.
+        long: what becomes of long texts, once `lighten.tasks.encode.long_of` was asked.
     """
 
     recipe: Recipe
@@ -46,6 +48,7 @@ class Job:
     clock: Clock
     progress: Progress
     facts: dict[str, Any] = field(default_factory=dict)
+    long: Long | None = None
 
     def examples(self, part: str) -> Examples:
         """Read a part of the data."""
@@ -111,6 +114,11 @@ class Setup:
         test_share: tokens of the test part over those of the validation part: how long the last look takes.
         predicted_share: tokens whose vocabulary scores are computed, over all tokens (language models).
         facts: about the data, for the report.
+        closing: measures more of the finished model, on one process: takes the model and what `judge` found as
+            result.json holds it, and returns that with what it adds; None where there is nothing more.
+        closing_seconds: what `closing` will take, kept free at the end of a clock; `closing_time` finds it.
+        closing_time: times `closing` on the model before training, where there is a clock.
+        deliver: adds to the folder of the finished checkpoint what serves it without torch; None where nothing does.
     """
 
     build: Callable[[], Built]
@@ -124,6 +132,10 @@ class Setup:
     test_share: float
     predicted_share: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
+    closing: Callable[[Any, dict[str, Any]], dict[str, Any]] | None = None
+    closing_seconds: float = 0.0
+    closing_time: Callable[[Any], float] | None = None
+    deliver: Callable[[Path], None] | None = None
 
 
 def group_numbers(examples: Examples) -> npt.NDArray[np.int64] | None:

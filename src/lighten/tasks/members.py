@@ -132,7 +132,7 @@ class Members:
         if clock.budget is None:
             return settings
         trained = Checkpoints(folder_of(self.job.work, number), fingerprint=self.fingerprint).elapsed()
-        share = (trained + max(1.0, clock.left - CLOSING_SECONDS)) / (self.count - number)
+        share = (trained + max(1.0, clock.left - CLOSING_SECONDS - self.setup.closing_seconds)) / (self.count - number)
         last = number == self.count - 1
         # Each looks at its own weights; at the end come those at the average, and at the test part.
         looks = settings.last_looks + (1.0 if self.count > 1 else 0.0) if last else 1.0

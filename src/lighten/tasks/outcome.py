@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from lighten.errors import BuildError
 from lighten.measure.machine import describe
 from lighten.models.auto import save_auto
+from lighten.models.long_texts import Long, write_note
 from lighten.pipeline import Clock, write_json
 from lighten.pipeline.artifact import versions
 from lighten.pipeline.files import new_folder
@@ -21,7 +22,7 @@ from lighten.tasks.job import Built, Job, Setup
 from lighten.train.loop import Training
 from lighten.train.settings import Report, Settings
 
-NAMES = {"accuracy": "Accuracy", "perplexity": "Perplexity", "f1_samples": "F1 (mean over texts)"}
+NAMES = {"accuracy": "Accuracy", "perplexity": "Perplexity", "f1_samples": "F1 (mean over texts)", "rougeL": "ROUGE-L"}
 
 
 def whole(training: Training, setup: Setup, built: Built) -> Any:
@@ -39,14 +40,26 @@ def whole(training: Training, setup: Setup, built: Built) -> Any:
     return fresh.model
 
 
-def save_model(model: Any, out: Path, source: Path) -> None:
-    """Write ``out/model``.
+def save_model(
+    model: Any, out: Path, source: Path, long: Long | None = None, deliver: Callable[[Path], None] | None = None
+) -> None:
+    """Write ``out/model``, with a note of what becomes of long texts.
+
+    Args:
+        model: the finished one.
+        out: the run folder.
+        source: where the tokenizer comes from.
+        long: what becomes of long texts; truncated when left out.
+        deliver: adds to the checkpoint what serves it without torch.
 
     Raises:
         BuildError: it cannot be written; the checkpoints are still there.
     """
     with _saving("model"), new_folder(out / "model") as folder:
         save_auto(model, folder, source)
+        write_note(folder, long or Long())
+        if deliver is not None:
+            deliver(folder)
 
 
 def judged(setup: Setup, training: Training, report: Report, model: Any) -> dict[str, Any]:
@@ -55,7 +68,8 @@ def judged(setup: Setup, training: Training, report: Report, model: Any) -> dict
     seen = model if report.restored else None
     validation = setup.judge(seen, "validation", training.precision)
     test = setup.judge(model, "test", training.precision)
-    return {"metric": setup.metric, "validation": validation.to_dict(), "test": test.to_dict()}
+    found = {"metric": setup.metric, "validation": validation.to_dict(), "test": test.to_dict()}
+    return found if setup.closing is None else setup.closing(model, found)
 
 
 def write_result(

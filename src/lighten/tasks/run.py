@@ -127,7 +127,7 @@ def _train(order: Order, group: Processes) -> dict[str, Any]:
     if group.rank:
         group.barrier()  # the first process measures and writes
         return read_json(out / "result.json")  # type: ignore[no-any-return]
-    save_model(model, out, source)
+    save_model(model, out, source, job.long, setup.deliver)
     quality = judged(setup, training, report, model)
     facts = {"scope": scope, "data": table.metrics, "reproduce": order.command}
     result = write_result(out, job, setup, report, settings, quality, predicted, seen, **facts)

@@ -80,7 +80,7 @@ def probed(job: Job, setup: Setup, built: Built, settings: Settings, chosen: Pre
     All processes find the same, and an interrupted training what it found before.
     """
     strategy, progress, train = job.strategy, job.progress, job.recipe.train
-    settings = replace(settings, precision=chosen)
+    settings = _with_closing(job, setup, built, replace(settings, precision=chosen))
     if train.micro_tokens == "auto":
         method = Method(
             # With a cache the model is its top alone by now.
@@ -101,6 +101,16 @@ def probed(job: Job, setup: Setup, built: Built, settings: Settings, chosen: Pre
     if train.learning_rate == "probe":
         settings = replace(settings, learning_rate=_rate(job, setup, built, settings, chosen))
     return settings
+
+
+def _with_closing(job: Job, setup: Setup, built: Built, settings: Settings) -> Settings:
+    """Keep free at the end of the clock what measuring the finished model takes besides a last look."""
+    if setup.closing_time is None or settings.seconds is None:
+        return settings
+    time_it = setup.closing_time
+    found = kept_choice(job, "closing", lambda: {"seconds": round(time_it(built.model), 3)})
+    setup.closing_seconds = float(job.strategy.agree(found["seconds"]))
+    return replace(settings, seconds=max(1.0, settings.seconds - setup.closing_seconds))
 
 
 def _rate(job: Job, setup: Setup, built: Built, settings: Settings, chosen: Precision) -> float:

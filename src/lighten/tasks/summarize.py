@@ -6,12 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from lighten.models.auto import hidden_width, load_auto, positions_of
+from lighten.errors import InputError
+from lighten.models.auto import hidden_width, load_auto, positions_of, written_positions
+from lighten.models.checkpoint import read_config
+from lighten.models.layout import LAYOUTS
+from lighten.models.warm_start import load_from_encoder
 from lighten.tasks.encode import fitted
 from lighten.tasks.interval import perplexity
 from lighten.tasks.job import PARTS, Built, Job, Quality, Setup
 from lighten.tasks.modify import modified
 from lighten.tasks.policy import limit_of, order_of, peak_rate, tokens_per_step
+from lighten.tasks.written import Written
 from lighten.train.datasets.pairs import PairRows
 from lighten.train.evaluate import Losses, losses_of
 from lighten.train.objectives import SequenceToSequence
@@ -21,6 +26,8 @@ from lighten.train.settings import Look
 
 SUMMARY_TOKENS = 256
 """Longest summary learned."""
+ENCODERS = (*LAYOUTS, "modernbert", "mpnet", "deberta-v2")
+"""Model types that have no decoder."""
 
 
 class Summarize:
@@ -31,11 +38,19 @@ class Summarize:
         model = self._load()
         self.limit = limit_of(self.train.max_tokens, positions_of(model), 1024)
         self.width = hidden_width(model)
+        self.written = Written(self.job, self.limit, written_positions(model))
         self.pairs = {part: self._pairs(part, model) for part in PARTS}
         self._loaded: Any = model
         self._last = Losses([], [])
 
     def _load(self) -> Any:
+        if self.train.from_encoder:
+            return load_from_encoder(self.job.source, self.recipe.seed, self.train.dropout)
+        kind = str(read_config(self.job.source).get("model_type"))
+        if kind in ENCODERS:
+            raise InputError(
+                f"model type {kind!r} only reads; train.from_encoder: true makes an encoder-decoder of it", "model"
+            )
         return load_auto(
             self.job.source,
             "seq2seq",
@@ -47,15 +62,20 @@ class Summarize:
     def _pairs(self, part: str, model: Any) -> PairRows:
         examples = self.job.examples(part)
         sources = fitted(self.job, part, examples.texts, self.limit)
-        targets = fitted(self.job, part, examples.more["summary"], SUMMARY_TOKENS, "long_summaries", "truncate")
+        longest = min(SUMMARY_TOKENS, written_positions(model) or SUMMARY_TOKENS)
+        targets = fitted(self.job, part, examples.more["summary"], longest, "long_summaries", "truncate").encoded
         start = getattr(model.config, "decoder_start_token_id", None)
+        if start is not None:
+            # A decoder that starts with what the tokenizer puts in front need not learn to write it once more.
+            targets = [ids[1:] if len(ids) > 1 and ids[0] == start else ids for ids in targets]
         if start is None and model.config.model_type != "mbart":
             start = model.config.pad_token_id
-        return PairRows(sources.encoded, targets.encoded, int(model.config.pad_token_id or 0), start)
+        return PairRows(sources.encoded, targets, int(model.config.pad_token_id or 0), start)
 
     def build(self) -> Built:
         """Load the model and modify it as the recipe says."""
         model, self._loaded = self._loaded or self._load(), None
+        self.written.prepare(model)
         return modified(model, self.train)
 
     def setup(self) -> Setup:
@@ -64,7 +84,7 @@ class Summarize:
         budget = tokens_per_step(self.train, dataset.lengths)
         order = order_of(self.train, self.job.examples("train"), dataset.lengths, np.arange(len(dataset.lengths)))
         tokens = {part: int(self.pairs[part].lengths.sum()) for part in PARTS}
-        return Setup(
+        setup = Setup(
             build=self.build,
             sampler=Sampler(dataset, budget, self.recipe.seed, order),
             objective=SequenceToSequence(self.train.label_smoothing),
@@ -77,6 +97,15 @@ class Summarize:
             predicted_share=float(dataset.target_lengths.sum() / dataset.lengths.sum()),
             facts={"tokens": tokens, "max_tokens": self.limit},
         )
+        written = self.written
+        setup.deliver = written.deliver
+        if self.recipe.generate.documents != 0:
+            timed = self.job.clock.budget is not None
+            setup.closing_time = written.closing_time if timed else None
+            setup.closing = lambda model, found: written.measured(
+                model, found, max(setup.closing_seconds, 1.0) if timed else None
+            )
+        return setup
 
     def look(self, model: Any, precision: Precision) -> Look:
         """Mean loss per target token on the validation part; the score is its negative, so that more is better."""
