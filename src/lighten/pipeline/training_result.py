@@ -22,6 +22,9 @@ class TrainingQuality(TypedDict):
     metric: str
     validation: Measured
     test: Measured | None
+    watched: NotRequired[str]
+    perplexity: NotRequired[dict[str, Any]]
+    summaries: NotRequired[dict[str, Any]]
 
 
 class Predicted(TypedDict):
