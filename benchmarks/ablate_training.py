@@ -7,7 +7,7 @@
 Every line changes one thing of the usual training (1.5 epochs over 1,500 reviews, everything on auto) and is
 compared with it at the same seed: seconds of training as a ratio, points on 1,624 validation texts as a difference;
 means over the seeds with the range. Runs are interleaved: seed after seed, all lines of a seed in turn, each in a
-process of its own. Prints a Markdown table (docs/training-techniques.md); the last line is one JSON document.
+process of its own. Prints a Markdown table; the last line is one JSON document.
 """
 
 from __future__ import annotations

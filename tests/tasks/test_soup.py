@@ -32,9 +32,11 @@ def members(folder: Path, values: list[float], losses: list[float]) -> list[Memb
     return found
 
 
-def test_the_mean_of_weights_is_that_of_each_number():
+def test_the_mean_of_weights_is_that_of_each_number(tmp_path):
     states = [{"w": torch.randn(3, 4), "ids": torch.arange(3)} for _ in range(5)]
-    found = mean(states)
+    for number, state in enumerate(states):
+        save_file(state, tmp_path / f"{number}.safetensors")
+    found = mean(sorted(tmp_path.iterdir()))
     assert torch.allclose(found["w"], sum(state["w"] for state in states) / 5, atol=1e-6)
     assert torch.equal(found["ids"], torch.arange(3))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,12 +20,11 @@ from lighten.measure.evidence import gather
 from lighten.measure.memory import peak_memory_mb
 from lighten.measure.size import size_mb
 from lighten.measure.timing import MIN_CALLS
-from lighten.models.checkpoint import read_config, read_state, write_checkpoint
+from lighten.models.checkpoint import read_state, write_checkpoint
 from lighten.models.layout import number_of
 from lighten.models.slicing import keep_layers, layer_map
-from lighten.pipeline import Artifact, Clock, Journal, Workspace
+from lighten.pipeline import Artifact
 from lighten.pipeline.examples import Examples
-from lighten.progress import Progress
 from lighten.workshop.answers import quality_on_validation, teacher_answers, validate
 
 LARGE_CALLS = 20
@@ -145,22 +143,8 @@ class Classification(Kind):
             cut = keep_layers(work.config, state, layer_map(total, layers, "spread"))
             write_checkpoint(folder, *cut, tokenizer=work.model)
             carry_notes(work.model, folder, head=True)
-        return Classification(
-            replace(
-                work,
-                workspace=Workspace(scratch / "work"),
-                journal=Journal(scratch / "journal.jsonl"),
-                clock=Clock(None),
-                progress=Progress(),
-                model=folder,
-                model_key=f"{work.model_key}, {layers} layers",
-                config=read_config(folder),
-                train=_some(work.train, len(work.labels)),
-                validation=_some(work.validation, len(work.labels)),
-                stages={},
-                trainings=[],
-            )
-        )
+        train, validation = _some(work.train, len(work.labels)), _some(work.validation, len(work.labels))
+        return Classification(work.aside(scratch, folder, f"{layers} layers", train, validation))
 
 
 def _some(examples: Examples, classes: int) -> Examples:

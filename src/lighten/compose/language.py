@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,11 +28,10 @@ from lighten.measure.cost import once_per_folder
 from lighten.measure.language_evidence import gather_language, language_quality, rates, speed_of
 from lighten.measure.memory import peak_memory_mb
 from lighten.measure.size import size_mb
-from lighten.models.checkpoint import read_config, read_state, write_checkpoint
+from lighten.models.checkpoint import read_state, write_checkpoint
 from lighten.models.decoder.slicing import keep_layers, layer_map, number_of
-from lighten.pipeline import Artifact, Clock, Journal, Workspace
+from lighten.pipeline import Artifact
 from lighten.pipeline.examples import read_examples
-from lighten.progress import Progress
 from lighten.recipe.task import LANGUAGE
 
 SUITED = (Layers, Intermediate, Vocabulary, FinetuneLanguage, DistilLanguage, Quantise)
@@ -167,19 +165,5 @@ class Language(Kind):
             cut = keep_layers(work.config, read_state(work.model), layer_map(total, layers, "spread"))
             write_checkpoint(folder, *cut, tokenizer=work.model)
             carry_notes(work.model, folder, head=False)
-        return Language(
-            replace(
-                work,
-                workspace=Workspace(scratch / "work"),
-                journal=Journal(scratch / "journal.jsonl"),
-                clock=Clock(None),
-                progress=Progress(),
-                model=folder,
-                model_key=f"{work.model_key}, {layers} layers",
-                config=read_config(folder),
-                train=some_documents(work.train, FEW, CHARACTERS),
-                validation=some_documents(work.validation, FEW, CHARACTERS),
-                stages={},
-                trainings=[],
-            )
-        )
+        train, validation = (some_documents(part, FEW, CHARACTERS) for part in (work.train, work.validation))
+        return Language(work.aside(scratch, folder, f"{layers} layers", train, validation))

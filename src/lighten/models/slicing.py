@@ -45,8 +45,19 @@ def layer_map(total: int, count: int, kind: LayerMap) -> list[int]:
 def keep_layers(config: Mapping[str, Any], state: Mapping[str, Array], kept: Sequence[int]) -> Checkpoint:
     """Keep the layers in `kept`, renumbered in that order."""
     names = names_of(config)
-    prefix = _prefix(names, state)
-    before, after = (prefix + names.layer).split("{i}")
+    layers = renumbered(state, _prefix(names, state) + names.layer, kept)
+    return {**config, names.key_of("num_hidden_layers"): len(kept)}, layers
+
+
+def renumbered(state: Mapping[str, Array], layer: str, kept: Sequence[int]) -> dict[str, Array]:
+    """Return the tensors with the layers in `kept` alone, renumbered in that order.
+
+    Args:
+        state: tensors by name.
+        layer: how the names of a layer begin, ``{i}`` for its number.
+        kept: numbers of layers.
+    """
+    before, after = layer.split("{i}")
     number = {old: new for new, old in enumerate(kept)}
     result: dict[str, Array] = {}
     for name, value in state.items():
@@ -56,7 +67,7 @@ def keep_layers(config: Mapping[str, Any], state: Mapping[str, Array], kept: Seq
         index, rest = name[len(before) :].split(".", 1)
         if int(index) in number:
             result[f"{before}{number[int(index)]}{after}{rest}"] = value
-    return {**config, names.key_of("num_hidden_layers"): len(kept)}, result
+    return result
 
 
 def neuron_importance(config: Mapping[str, Any], state: Mapping[str, Array], layer: int) -> npt.NDArray[np.float64]:

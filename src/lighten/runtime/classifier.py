@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lighten.errors import InputError, LightenError
 from lighten.runtime.folder import CLASSIFICATION, TOKENIZER, ModelFolder, read_folder
 from lighten.runtime.long_texts import pool_by_text, read_long
-from lighten.runtime.session import is_quantised, open_session
+from lighten.runtime.session import check_threads, is_quantised, open_session
 from lighten.runtime.tokens import Ids, Tokenizer, Tokens, pad, plan_batches
 
 Logits = npt.NDArray[np.float32]
@@ -63,8 +63,7 @@ class Classifier:
     """
 
     def __init__(self, folder: ModelFolder, *, threads: int | None = None, spinning: bool | None = None) -> None:
-        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-            raise InputError(f"threads must be a whole number of at least 1, not {threads!r}")
+        check_threads(threads)
         if folder.task != CLASSIFICATION:
             raise InputError(
                 f"this model is for {folder.task}; load it with lighten.runtime.load_generator", str(folder.path)

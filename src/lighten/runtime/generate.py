@@ -15,6 +15,7 @@ from lighten.runtime.chat import Message, written
 from lighten.runtime.decoder import DecoderSession
 from lighten.runtime.folder import LANGUAGE, TOKENIZER, ModelFolder, read_folder
 from lighten.runtime.sampling import Sampling
+from lighten.runtime.session import check_threads
 from lighten.runtime.tokens import Ids, open_tokenizer
 
 
@@ -62,8 +63,7 @@ class Generator:
     def __init__(self, folder: ModelFolder, *, threads: int | None = None, spinning: bool | None = None) -> None:
         if folder.task != LANGUAGE:
             raise InputError(f"this model is for {folder.task}, not for {LANGUAGE}", str(folder.path))
-        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-            raise InputError(f"threads must be a whole number of at least 1, not {threads!r}")
+        check_threads(threads)
         self.folder = folder
         self.threads = threads if threads is not None else folder.threads
         self.spinning = spinning if spinning is not None else folder.spinning

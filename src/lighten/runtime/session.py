@@ -17,6 +17,16 @@ from lighten.errors import InputError
 _ERRORS_ONLY = 3
 
 
+def check_threads(threads: int | None) -> None:
+    """Refuse a number of threads that is none (None leaves it to the folder).
+
+    Raises:
+        InputError: no whole number, or less than 1.
+    """
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise InputError(f"threads must be a whole number of at least 1, not {threads!r}")
+
+
 def open_session(graph: Path, threads: int, spinning: bool) -> onnxruntime.InferenceSession:
     """Open a graph on the CPU.
 

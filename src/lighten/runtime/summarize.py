@@ -14,7 +14,7 @@ from lighten.runtime.beams import Floats, Ints, Search
 from lighten.runtime.chunk_and_merge import summarise_long
 from lighten.runtime.folder import SUMMARIES, TOKENIZER, ModelFolder, read_folder
 from lighten.runtime.long_texts import read_long
-from lighten.runtime.session import open_session
+from lighten.runtime.session import check_threads, open_session
 from lighten.runtime.tokens import Ids, Tokenizer, open_tokenizer
 
 
@@ -38,8 +38,7 @@ class Summarizer:
     def __init__(self, folder: ModelFolder, *, threads: int | None = None, spinning: bool | None = None) -> None:
         if folder.task != SUMMARIES or folder.encoder is None:
             raise InputError(f"this model is for {folder.task}, not for {SUMMARIES}", str(folder.path))
-        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-            raise InputError(f"threads must be a whole number of at least 1, not {threads!r}")
+        check_threads(threads)
         self.folder = folder
         self.threads = threads if threads is not None else folder.threads
         spins = spinning if spinning is not None else folder.spinning

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -84,6 +85,9 @@ class Members:
         for number in range(len(members), self.count):
             self.job.progress.note(f"training {number + 1} of {self.count}; their weights will be averaged")
             self.built.model.load_state_dict(start)
+            # The optimiser of the one before goes first; what a training gives the loop refers back to it.
+            training = None
+            gc.collect()
             training = self._training(number, members)
             report = training.run()
             members.append(self.soup.keep(number, training, report, self._look))

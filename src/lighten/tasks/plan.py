@@ -13,6 +13,7 @@ from lighten.pipeline import Clock
 from lighten.progress import Progress
 from lighten.recipe import Recipe
 from lighten.tasks.job import Built, Job, Setup
+from lighten.tasks.members import count_members
 from lighten.tasks.opening import identify, prepare
 from lighten.tasks.settings import settings_of
 from lighten.train.estimate import estimate
@@ -26,7 +27,8 @@ from lighten.train.settings import Settings
 SECONDS = 2.0
 """To spend on timing steps."""
 COMPILED_MB, COMPILED_SHAPES = 13.0, 55
-"""oneDNN keeps its last 1,024 compiled products: about 13 MB for each size of batch, seen with MiniLM in bf16."""
+"""Memory in bf16 on a CPU for each size of batch, and sizes that count: fitted by hand to MiniLM, see
+`benchmarks/probe_memory.py` for how memory grows."""
 STEPS = 6
 """Of the first epoch that are timed at most, from the shortest texts to the longest."""
 
@@ -125,8 +127,10 @@ def prediction(
     if precision.name == "bf16" and job.strategy.device.type == "cpu":
         shapes = {setup.sampler.lengths(one).max() * len(one.index) for one in setup.sampler.batches(0)}
         compiled = COMPILED_MB * min(len(shapes), COMPILED_SHAPES)
+    # Where several trainings are averaged: how they all start, and the average.
+    copies = 2 * found.parameters_mb if count_members(job, setup, found.tokens_per_second) > 1 else 0.0
     return {
-        "peak_memory_mb": round(found.per_process_mb + compiled, 1),
+        "peak_memory_mb": round(found.per_process_mb + compiled + copies, 1),
         "seconds": None if seconds is None else round(seconds, 1),
         "parts": {
             "parameters": found.parameters_mb,
@@ -135,6 +139,7 @@ def prediction(
             "optimizer": found.optimizer_mb,
             "activations": found.activations_mb,
             "compiled products": round(compiled, 1),
+            "averaged weights": round(copies, 1),
             "base": found.base_mb,
         },
         "tokens_per_second": found.tokens_per_second,

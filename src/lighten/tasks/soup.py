@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from lighten.pipeline import read_json, write_json
 from lighten.pipeline.files import new_folder
@@ -51,9 +53,10 @@ class Member:
     report: Report
     look: Look
 
-    def weights(self) -> State:
-        """Read the weights."""
-        return load_file(self.folder / WEIGHTS)
+    @property
+    def weights(self) -> Path:
+        """The file with the weights."""
+        return self.folder / WEIGHTS
 
 
 class Soup:
@@ -114,16 +117,16 @@ def stir(members: Sequence[Member], judge: Callable[[State], Look]) -> tuple[Sta
     order = sorted(range(len(members)), key=lambda number: _loss(members[number].look))
     best = members[order[0]].look
     everyone = list(range(len(members)))
-    average = mean([members[number].weights() for number in everyone])
+    average = mean([member.weights for member in members])
     look = judge(average)
     if len(members) == 1 or _loss(look) <= _loss(best):
         return average, look, everyone
     kept = [order[0]]
     for number in order[1:]:
-        tried = judge(mean([members[n].weights() for n in [*kept, number]]))
+        tried = judge(mean([members[n].weights for n in [*kept, number]]))
         if _loss(tried) <= _loss(best):
             kept, best = [*kept, number], tried
-    chosen = mean([members[number].weights() for number in kept])
+    chosen = mean([members[number].weights for number in kept])
     return chosen, judge(chosen), sorted(kept)
 
 
@@ -132,17 +135,24 @@ def copied(state: State) -> State:
     return {name: value.detach().contiguous().clone() for name, value in state.items()}
 
 
-def mean(states: Sequence[State]) -> State:
-    """Return the mean of each tensor; whole numbers (position ids) are the first one's."""
-    first = states[0]
-    if len(states) == 1:
-        return dict(first)
-    return {
-        name: torch.stack([state[name].double() for state in states]).mean(0).to(value.dtype)
-        if value.is_floating_point()
-        else value
-        for name, value in first.items()
-    }
+def mean(files: Sequence[Path]) -> State:
+    """Return the mean of each tensor over files of weights; whole numbers (position ids) are the first one's.
+
+    Tensor by tensor: eight models need not be in memory at once.
+    """
+    with ExitStack() as stack:
+        opened = [stack.enter_context(safe_open(file, framework="pt")) for file in files]
+        found: State = {}
+        for name in opened[0].keys():  # noqa: SIM118 (safe_open is no mapping)
+            first = opened[0].get_tensor(name)
+            if first.is_floating_point():
+                total = first.double()
+                for other in opened[1:]:
+                    total += other.get_tensor(name)
+                found[name] = (total / len(opened)).to(first.dtype)
+            else:
+                found[name] = first
+    return found
 
 
 def joined(members: Sequence[Member], look: Look, averaged: Sequence[int]) -> Report:

@@ -12,6 +12,7 @@ from typing import Any
 from lighten.compress.step import Context, ModelStep
 from lighten.export.bundle import Serving, write_bundle
 from lighten.export.checkpoint import graph_of
+from lighten.models.checkpoint import read_config
 from lighten.models.chunked import chunked
 from lighten.models.extension import limit_in
 from lighten.models.long_texts import Long
@@ -66,6 +67,31 @@ class Work:
     def serving(self) -> Serving:
         """How the model will be served."""
         return Serving(tuple(self.labels), self.max_tokens, self.recipe.target.threads, long=self.long)
+
+    def aside(self, scratch: Path, model: Path, mark: str, train: Examples, validation: Examples) -> Work:
+        """Return the same work on another model and fewer examples, in a folder of its own that nobody keeps.
+
+        Args:
+            scratch: existing folder.
+            model: checkpoint to work on.
+            mark: what tells the model from the given one.
+            train: training examples.
+            validation: examples to choose on.
+        """
+        return replace(
+            self,
+            workspace=Workspace(scratch / "work"),
+            journal=Journal(scratch / "journal.jsonl"),
+            clock=Clock(None),
+            progress=Progress(),
+            model=model,
+            model_key=f"{self.model_key}, {mark}",
+            config=read_config(model),
+            train=train,
+            validation=validation,
+            stages={},
+            trainings=[],
+        )
 
     def timed(self, stage: str, work: Callable[[], Any]) -> Any:
         """Do the work and charge its seconds to a stage of result.json."""

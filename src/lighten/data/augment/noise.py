@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -55,9 +56,9 @@ class Noise(EditMethod):
                 made.append((start, end, new))
         return made
 
+    @abstractmethod
     def misspell(self, word: str, place: int, draw: Draw) -> str:
         """Return the word with an error at a place that is neither its first nor its last letter."""
-        raise NotImplementedError
 
 
 class Characters(Noise):

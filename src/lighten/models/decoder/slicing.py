@@ -16,7 +16,7 @@ import numpy.typing as npt
 from lighten.models.decoder import layout
 from lighten.models.decoder.layout import check_decoder, is_decoder, number_of
 from lighten.models.layout import Array
-from lighten.models.slicing import Checkpoint, LayerMap, layer_map
+from lighten.models.slicing import Checkpoint, LayerMap, layer_map, renumbered
 
 __all__ = [
     "LayerMap",
@@ -44,21 +44,11 @@ def slicing_for(config: Mapping[str, Any]) -> ModuleType:
 def keep_layers(config: Mapping[str, Any], state: Mapping[str, Array], kept: Sequence[int]) -> Checkpoint:
     """Keep the layers in `kept`, renumbered in that order."""
     check_decoder(config)
-    before, after = layout.LAYER.split("{i}")
-    number = {old: new for new, old in enumerate(kept)}
-    result: dict[str, Array] = {}
-    for name, value in state.items():
-        if not name.startswith(before):
-            result[name] = value
-            continue
-        index, rest = name[len(before) :].split(".", 1)
-        if int(index) in number:
-            result[f"{before}{number[int(index)]}{after}{rest}"] = value
     changed = {**config, "num_hidden_layers": len(kept)}
     for key in _PER_LAYER:
         if isinstance(config.get(key), list):
             changed[key] = [config[key][old] for old in kept]
-    return changed, result
+    return changed, renumbered(state, layout.LAYER, kept)
 
 
 def neuron_importance(config: Mapping[str, Any], state: Mapping[str, Array], layer: int) -> npt.NDArray[np.float64]:
