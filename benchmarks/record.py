@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lighten.measure.machine import describe
-from lighten.pipeline import write_json
+from lighten.pipeline import read_json, write_json
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -32,8 +32,18 @@ def commit() -> str:
     return found.stdout.strip() or "unknown"
 
 
+def joined(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return the new document with what only the old one measured, and the commits that was measured at."""
+    kept = {key: value for key, value in old.items() if key not in new and key != "earlier"}
+    commits = {key: old.get("earlier", {}).get(key, old["commit"]) for key in kept}
+    return {**new, **kept, "earlier": commits} if kept else new
+
+
 def finish(name: str, numbers: dict[str, Any], record: bool) -> None:
-    """Print the document; with `record` write ``results/NAME-DATE.json`` as well."""
+    """Print the document; with `record` write ``results/NAME-DATE.json`` as well.
+
+    What a run of the same day recorded and this one did not measure stays, its commit under ``earlier``.
+    """
     document = {
         "benchmark": name,
         "date": time.strftime("%Y-%m-%d"),
@@ -42,5 +52,6 @@ def finish(name: str, numbers: dict[str, Any], record: bool) -> None:
         "machine": describe(),
     }
     if record:
-        write_json(RESULTS / f"{name}-{document['date']}.json", document)
+        file = RESULTS / f"{name}-{document['date']}.json"
+        write_json(file, joined(read_json(file), document) if file.exists() else document)
     print(json.dumps(document))

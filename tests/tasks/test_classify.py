@@ -60,6 +60,7 @@ def test_the_same_recipe_again_answers_at_once(recipe, tmp_path):
     [
         {"freeze": 1, "cache": False},
         {"freeze": 1, "cache": True},
+        {"freeze": 1, "cache": True, "precision": "auto"},
         {"lora": {"rank": 4, "alpha": 8}},
         {"gradient_checkpointing": True},
         {"order": "curriculum"},

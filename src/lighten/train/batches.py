@@ -39,6 +39,12 @@ class Batch:
         return self.inputs["input_ids"]
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and tokens of a row, padding counted: of ids, or of the states that stand for them."""
+        rows, tokens = next(iter(self.inputs.values())).shape[:2]
+        return int(rows), int(tokens)
+
+    @property
     def mask(self) -> torch.Tensor:
         """1 for real tokens, 0 for padding [rows, tokens]."""
         return self.inputs["attention_mask"]

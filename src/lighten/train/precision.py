@@ -6,6 +6,7 @@ without; only a probe tells.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -103,7 +104,7 @@ def choose_by_step(
     if settled is not None:
         return settled
     sizes = (sum(p.numel() for p in model.parameters() if p.requires_grad == trained) for trained in (True, False))
-    key = (*sizes, tuple(batch.ids.shape), device.type)
+    key = (*sizes, batch.shape, device.type)
     if key not in _by_step:
         _by_step[key] = _compare_steps(model, batch, objective, device)
     return _by_step[key]
@@ -153,7 +154,7 @@ def _compare_steps(model: Any, batch: Any, objective: Any, device: torch.device)
     width = int(getattr(getattr(model, "config", None), "hidden_size", 384))
     slower, tried = [], ["fp32"]
     for name in ("bf16", "fp16"):
-        ratio = precision_probe.speed_ratio(width, batch.ids.numel(), DTYPES[name], device.type)
+        ratio = precision_probe.speed_ratio(width, math.prod(batch.shape), DTYPES[name], device.type)
         if ratio > 1:
             tried.append(name)
         else:
