@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lighten.data.columns import Columns
-from lighten.data.deduplicate import Deduplicate
+from lighten.data.deduplicate import Deduplicate, keys
 
 COLUMNS = Columns("t", "y")
 
@@ -29,6 +29,16 @@ def obvious(rows, conflicts):
         else:
             duplicates += 1
     return kept, duplicates, disagreements
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(" \t\x1c\x85\u3000aA"))))
+def test_keys_agree_with_the_obvious_way(texts):
+    assert keys(pl.Series(texts, dtype=pl.String)) == [" ".join(text.split()).casefold() for text in texts]
+
+
+def test_every_kind_of_blank_counts():
+    texts = [f"a{sign}b" for sign in map(chr, range(0x110000)) if sign.isspace()]
+    assert set(keys(pl.Series(texts))) == {"a b"} and len(texts) > 20
 
 
 ROWS = st.lists(

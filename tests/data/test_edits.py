@@ -31,3 +31,20 @@ def test_totals_add_up_in_every_part(texts, part):
     assert note["rows_in"] == len(texts) and note["rows_out"] == edited.height
     assert note["rows_in"] - sum(note["dropped"].values()) == note["rows_out"]
     assert note["changed"] == texts.count("a")
+
+
+@given(st.lists(st.sampled_from([None, "", "ab", "b", "ab c", "cab"])))
+def test_what_is_not_suspect_is_not_looked_at_and_all_else_is_the_same(texts):
+    table = pl.DataFrame({"t": texts}, schema={"t": pl.String})
+    seen = []
+
+    def edit(text):
+        seen.append(text)
+        return (text.replace("a", ""), {"a": 1}) if "a" in text else None
+
+    whole = apply_edits(Clean(), table, Columns("t"), edit)
+    assert set(seen) == set(texts) - {None} and len(seen) == len(set(seen))
+    seen.clear()
+    gated = apply_edits(Clean(), table, Columns("t"), edit, suspect=pl.col("t").str.contains("a"))
+    assert set(seen) == {text for text in texts if text and "a" in text}
+    assert gated[0].equals(whole[0]) and gated[1] == whole[1]

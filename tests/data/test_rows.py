@@ -178,7 +178,7 @@ def test_rows_are_taken_from_the_last_time(tmp_path, source, monkeypatch):
 
 
 def test_a_process_that_dies_is_an_error_that_says_what_to_do(tmp_path, source, monkeypatch):
-    monkeypatch.setattr("lighten.data.executor.sys.executable", "/bin/false")
+    monkeypatch.setattr("lighten.data.crew.sys.executable", "/bin/false")
     with pytest.raises(BuildError, match="run the same command to go on"):
         prepare(data(source("csv")), 0, tmp_path / "out", tmp_path, work=Work(tmp_path / "work", workers=2, rows=50))
     assert not (tmp_path / "out").exists()
@@ -207,7 +207,7 @@ def test_ray_runs_the_same_task(tmp_path, source, monkeypatch):
         def get(self, values):
             return values
 
-    monkeypatch.setattr("lighten.data.executor._ray", Ray)
+    monkeypatch.setattr("lighten.data.executor.ray_started", Ray)
     recipe = data(source("csv"))
     whole = run(tmp_path / "whole", recipe, tmp_path)
     ray = run(tmp_path / "ray", recipe.model_copy(update={"executor": "ray"}), tmp_path, workers=2, rows=50)

@@ -22,7 +22,7 @@ from lighten.data.labels import label_texts
 from lighten.data.load import split_complete, split_usable
 from lighten.data.records import LIMIT
 from lighten.data.rejected import SHOWN, collecting, entry
-from lighten.data.split import rank
+from lighten.data.split import ranks
 from lighten.data.table_step import TableStep, report
 from lighten.errors import InputError
 
@@ -60,14 +60,14 @@ def do_chunk(job: Job, schema: Schema, chunk: Chunk) -> tuple[pl.DataFrame, list
         {**entry(layout.name, chunk.row + fault.number, fault.reason, fault.raw), AT: chunk.at + fault.number}
         for fault in faults
     ]
-    originals = dict(zip(table[AT], table[job.columns.text], strict=True))
+    originals = table.select(AT, pl.col(job.columns.text).alias(ORIGINAL))
     notes = [_reading(chunk, faults, time.perf_counter() - started)]
     for step in _stages(job):
         table, note, gone = carry_out(step, table, job.columns, job.required)
         notes.append(note)
         for reason, rows in gone:
-            for file, row, at in rows.select(FILE, ROW, AT).iter_rows():
-                rejected.append({**entry(file, row, reason, originals[at]), AT: at})
+            told = rows.select(FILE, ROW, AT).join(originals, on=AT, how="left", maintain_order="left")
+            rejected += [{**entry(file, row, reason, text), AT: at} for file, row, at, text in told.iter_rows()]
     rejected.sort(key=lambda item: item[AT])
     return _finished(table, job.columns, originals), notes, rejected
 
@@ -141,18 +141,13 @@ def carry_out(
     return table, {**note, "seconds": time.perf_counter() - started}, gone
 
 
-def _finished(table: pl.DataFrame, columns: Columns, originals: dict[int, str | None]) -> pl.DataFrame:
+def _finished(table: pl.DataFrame, columns: Columns, originals: pl.DataFrame) -> pl.DataFrame:
     """Add what later stages want to know of a row without reading its text."""
-    texts = keys(table[columns.text])
-    digests = [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts]
-    edited = [
-        None if (before := originals[at]) == after or before is None else before[:SHOWN]
-        for at, after in table.select(AT, columns.text).iter_rows()
-    ]
-    ranks = [
-        pl.Series(column, [rank(text, columns.seed, purpose) for text in texts], dtype=pl.UInt64)
-        for purpose, column in RANKS.items()
-    ]
-    return table.with_columns(
-        pl.Series(KEY, digests, dtype=pl.Binary), pl.Series(ORIGINAL, edited, dtype=pl.String), *ranks
+    texts = [text.encode() for text in keys(table[columns.text])]
+    digests = [hashlib.blake2b(text, digest_size=16).digest() for text in texts]
+    before = pl.col(ORIGINAL)
+    return table.join(originals, on=AT, how="left", maintain_order="left").with_columns(
+        pl.when(before != pl.col(columns.text)).then(before.str.slice(0, SHOWN)).alias(ORIGINAL),
+        pl.Series(KEY, digests, dtype=pl.Binary),
+        *[pl.Series(column, ranks(texts, columns.seed, purpose)) for purpose, column in RANKS.items()],
     )

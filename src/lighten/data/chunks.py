@@ -15,7 +15,7 @@ from lighten.errors import InputError
 
 ROWS = 20_000
 """Rows of a chunk at most."""
-SIZE = 8 << 20
+SIZE = 4 << 20
 """Bytes of a chunk of text, about; one row is never cut."""
 
 

@@ -14,12 +14,13 @@ from pydantic import Field
 
 from lighten.data.columns import Columns
 from lighten.data.edits import Edit, apply_edits
+from lighten.data.mojibake import repair
 from lighten.data.table_step import TableStep
 
-# Most texts are printable ASCII with single blanks: one C-speed search proves it and nothing else runs.
-_SUSPECT = re.compile(r"[^\x20-\x7e]|  |^ | $|[<&]")
+# Most texts are printable ASCII with single blanks: one search over the whole column proves it and nothing else runs.
+_SUSPECT = r"[^\x20-\x7e]|  |^ | $|[<&]"
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_ASCII_CONTROL = {code: None for code in range(128) if _CONTROL.match(chr(code))}
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _BLOCK = "address|article|blockquote|br|dd|div|dl|dt|footer|h[1-6]|header|hr|li|ol|p|pre|section|table|td|th|tr|ul"
 _INLINE = "a|abbr|b|body|cite|code|em|font|head|html|i|img|script|small|span|strong|style|sub|sup|tbody|u"
@@ -49,11 +50,10 @@ class Clean(TableStep):
 
     def apply(self, table: pl.DataFrame, columns: Columns) -> tuple[pl.DataFrame, dict[str, Any]]:
         """Edit the text column; each distinct text is looked at once. Reason code: ``empty_text``."""
-        return apply_edits(self, table, columns, self._edit, dull=frozenset({"blanks"}))
+        suspect = None if self.html is True else pl.col(columns.text).str.contains(_SUSPECT)
+        return apply_edits(self, table, columns, self._edit, frozenset({"blanks"}), suspect)
 
     def _edit(self, text: str) -> Edit | None:
-        if self.html is not True and not _SUSPECT.search(text):
-            return None
         cleaned, kinds = clean_text(text, self.html, self.unicode)
         return (cleaned, dict.fromkeys(kinds, 1)) if kinds else None
 
@@ -84,7 +84,7 @@ def clean_text(
 
 @lru_cache
 def _plan(html: bool | str, unicode: str | bool) -> tuple[tuple[str, Callable[[str], str]], ...]:
-    plan: list[tuple[str, Callable[[str], str]]] = [("surrogates", _surrogates), ("encoding", _encoding)]
+    plan: list[tuple[str, Callable[[str], str]]] = [("surrogates", _surrogates), ("encoding", repair)]
     if html is not False:
         plan += [("tags", _all_tags if html is True else _known_tags), ("entities", _entities)]
     plan.append(("control", _control))
@@ -95,17 +95,11 @@ def _plan(html: bool | str, unicode: str | bool) -> tuple[tuple[str, Callable[[s
 
 def _surrogates(text: str) -> str:
     # A table cannot hold them, but texts come from elsewhere too.
-    if text.isascii() or not _SURROGATE.search(text):
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
-
-
-def _encoding(text: str) -> str:
-    if text.isascii():  # ASCII cannot be mojibake, and ftfy's own test for it is slower than its repair
-        return text
-    import ftfy
-
-    return str(ftfy.fix_encoding(text))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
+    return text
 
 
 def _known_tags(text: str) -> str:
@@ -130,7 +124,7 @@ def _entities(text: str) -> str:
 
 
 def _control(text: str) -> str:
-    return _CONTROL.sub("", text)
+    return text.translate(_ASCII_CONTROL) if text.isascii() else _CONTROL.sub("", text)
 
 
 def _nfc(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import polars as pl
@@ -11,6 +12,8 @@ from lighten.data.columns import AT, KEY, ROW, Columns
 from lighten.data.table_step import SHOWN, TableStep, report
 
 _KEY, _LABEL = "__key__", "__label__"
+_LOOSE = r"[[\s\x1c-\x1f]--[ ]]|  |^ | $"
+"""What `str.split` would take away from a text or put a single blank for."""
 
 
 class Deduplicate(TableStep):
@@ -42,9 +45,14 @@ class Deduplicate(TableStep):
         return kept.select(table.columns), report(self, table.height, kept.height, dropped=dropped, examples=examples)
 
 
-def keys(texts: pl.Series) -> list[str]:
+def keys(texts: pl.Series | Sequence[str]) -> list[str]:
     """Return what two texts must share to count as the same: case-folded, white space collapsed."""
-    return [" ".join(text.split()).casefold() for text in texts]
+    if not isinstance(texts, pl.Series):
+        return [" ".join(text.split()).casefold() for text in texts]
+    values: list[str] = texts.to_list()
+    for place in texts.cast(pl.String).str.contains(_LOOSE).arg_true():  # few of those that `clean` has seen
+        values[place] = " ".join(values[place].split())
+    return [text.casefold() for text in values]
 
 
 def row_keys(table: pl.DataFrame, columns: Columns) -> pl.Series | list[str]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from lighten.data.columns import ROW, Columns
@@ -24,6 +25,7 @@ def apply_edits(
     columns: Columns,
     edit: Callable[[str], Edit | None],
     dull: frozenset[str] = frozenset(),
+    suspect: pl.Expr | None = None,
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Edit the text column; each distinct text is looked at once. Reason code: ``empty_text``.
 
@@ -34,33 +36,46 @@ def apply_edits(
             after that is dropped and reported there too.
         edit: returns None where nothing is to change.
         dull: kinds of edits that do not make an example on their own.
+        suspect: true for every text that might be edited; the others are not even looked at.
 
     Returns:
         The rows that still have text, and the report; its counts are edits in rows, not in distinct texts.
     """
-    texts = table[columns.text].to_list()
-    edits: dict[str, Edit] = {}
-    for text in set(texts):
-        if text is not None and (made := edit(text)) is not None:
-            edits[text] = made
+    column = table[columns.text]
+    places = (table.select(suspect).to_series() if suspect is not None else column.is_not_null()).arg_true()
+    edits: dict[str, Edit | None] = {}
     counts: Counter[str] = Counter()
     examples: list[dict[str, Any]] = []
-    changed = 0
-    if edits:
-        for index, text in enumerate(texts):
-            if text not in edits:
-                continue
-            texts[index], kinds = edits[text]
-            counts.update(kinds)
-            changed += texts[index] != text
-            if len(examples) < SHOWN and not dull.issuperset(kinds):
-                row = table[ROW][index] if ROW in table.columns else index + 1
-                before, after = excerpt(text, texts[index])
-                examples.append({"row": row, "kinds": list(kinds), "before": before, "after": after})
-        table = table.with_columns(pl.Series(columns.text, texts, dtype=pl.String))
+    changed: list[int] = []
+    texts: list[str] = []
+    for place, text in zip(places.to_list(), column.gather(places).to_list(), strict=True):
+        if text not in edits:
+            edits[text] = edit(text)
+        made = edits[text]
+        if made is None:
+            continue
+        edited, kinds = made
+        counts.update(kinds)
+        if edited != text:
+            changed.append(place)
+            texts.append(edited)
+        if len(examples) < SHOWN and not dull.issuperset(kinds):
+            row = table[ROW][place] if ROW in table.columns else place + 1
+            before, after = excerpt(text, edited)
+            examples.append({"row": row, "kinds": list(kinds), "before": before, "after": after})
+    table = table.with_columns(replaced(column, changed, texts))
     empty = pl.col(columns.text).is_null() | (pl.col(columns.text) == "")
     kept, gone = table.filter(~empty), table.filter(empty)
-    return kept, report(step, table.height, kept.height, changed, {"empty_text": gone}, examples, dict(counts))
+    return kept, report(step, table.height, kept.height, len(changed), {"empty_text": gone}, examples, dict(counts))
+
+
+def replaced(column: pl.Series, places: list[int], texts: list[str]) -> pl.Series:
+    """Return a column with other texts at some places; the texts that stay are shared with the old one."""
+    if not places:
+        return column
+    order = np.arange(len(column))
+    order[places] = np.arange(len(column), len(column) + len(places))
+    return pl.concat([column, pl.Series(column.name, texts, dtype=pl.String)]).gather(order)
 
 
 def excerpt(before: str, after: str) -> tuple[str, str]:

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from lighten.data.crew import Crew
 from lighten.data.job import JobFolder
 from lighten.data.task import task
-from lighten.errors import BuildError, InputError, MissingExtraError
+from lighten.errors import BuildError, InputError
 from lighten.pipeline import read_json
+from lighten.pipeline.ray import ray_started
 from lighten.progress import Stage
 
 Executor = Literal["local", "ray"]
-_POLL = 0.05
 
 
-def run_tasks(folder: JobFolder, workers: int, executor: Executor = "local", stage: Stage | None = None) -> None:
+def run_tasks(
+    folder: JobFolder, workers: int, executor: Executor = "local", stage: Stage | None = None, crew: Crew | None = None
+) -> None:
     """Do all chunks of a job.
 
     Args:
         folder: of the job; with Ray one that all machines see.
-        workers: processes; with 1 the work is done in this one.
+        workers: processes, this one among them; with 1 all the work is done in this one.
         executor: where.
         stage: told how many chunks are done.
+        crew: helpers of other jobs; without it those of this job are dismissed at its end.
 
     Raises:
         InputError: what is wrong with the first chunk at fault.
@@ -38,52 +36,18 @@ def run_tasks(folder: JobFolder, workers: int, executor: Executor = "local", sta
     world = max(1, min(workers, total))
     if executor == "ray":
         _on_ray(folder.path, world)
-    elif world == 1:
-        task(folder.path, 0, 1, lambda index: _show(stage, index + 1, total))
+    elif crew is not None:
+        crew.work(folder, world, stage)
     else:
-        _in_processes(folder, world, stage, total)
+        with Crew() as own:
+            own.work(folder, world, stage)
     _raise_first(folder, total)
 
 
-def _show(stage: Stage | None, done: int, total: int) -> None:
-    if stage is not None:
-        stage.update(done, total)
-
-
-def _in_processes(folder: JobFolder, world: int, stage: Stage | None, total: int) -> None:
-    """Start fresh interpreters: unlike a fork they are safe beside threads, and need no guard in the user's script."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    environment = {**os.environ, "POLARS_MAX_THREADS": str(max(1, cores // world))}
-    command = [sys.executable, "-m", "lighten.data.task", str(folder.path.resolve())]
-    processes = [
-        subprocess.Popen(
-            [*command, str(rank), str(world)], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
-        for rank in range(world)
-    ]
-    try:
-        while any(process.poll() is None for process in processes):
-            time.sleep(_POLL)
-            _show(stage, sum(folder.marker(index).exists() for index in range(total)), total)
-    finally:
-        for process in processes:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-
-
 def _on_ray(folder: Path, world: int) -> None:
-    ray = _ray()
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False)
+    ray = ray_started()
     remote = ray.remote(task)
     ray.get([remote.remote(str(folder.resolve()), rank, world) for rank in range(world)])
-
-
-def _ray() -> Any:
-    if importlib.util.find_spec("ray") is None:
-        raise MissingExtraError("ray", "cluster")
-    return importlib.import_module("ray")
 
 
 def _raise_first(folder: JobFolder, total: int) -> None:

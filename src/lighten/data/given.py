@@ -50,7 +50,8 @@ class Given:
         """Return the reason of every row that is left in none of the tables."""
         there = pl.concat([table[AT].drop_nulls() for table in kept]) if kept else self.left.head(0)
         lost = self.left.filter(~self.left.is_in(there.implode()))
-        held = set(there) if self.reasons else set()
+        numbers = pl.Series(AT, list(self.reasons), dtype=pl.Int64)
+        held = set(numbers.filter(numbers.is_in(there.implode())))
         reasons = {number: reason for number, reason in self.reasons.items() if number not in held}
         return {**dict.fromkeys(lost, OTHER), **reasons}
 

@@ -19,8 +19,12 @@ def drop_same_text(
     Returns:
         The rows left and how many were dropped.
     """
-    taken = {key for other in others for key in row_keys(other, columns)}
-    return _without(table, row_keys(table, columns), taken, reason)
+    own = row_keys(table, columns)
+    theirs = [row_keys(other, columns) for other in others]
+    known = [keys for keys in theirs if isinstance(keys, pl.Series)]
+    if isinstance(own, pl.Series) and known and len(known) == len(theirs):
+        return _keep(table, ~own.is_in(pl.concat(known).unique().implode()), reason)
+    return _without(table, own, {key for keys in theirs for key in keys}, reason)
 
 
 def drop_same_group(
@@ -37,7 +41,10 @@ def drop_same_group(
 def _without(
     table: pl.DataFrame, values: Iterable[str | None], taken: set[str], reason: str
 ) -> tuple[pl.DataFrame, int]:
-    keep = pl.Series([value not in taken for value in values], dtype=pl.Boolean)
+    return _keep(table, pl.Series([value not in taken for value in values], dtype=pl.Boolean), reason)
+
+
+def _keep(table: pl.DataFrame, keep: pl.Series, reason: str) -> tuple[pl.DataFrame, int]:
     record(reason, table.filter(~keep))
     kept = table.filter(keep)
     return kept, table.height - kept.height

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import polars as pl
 
 from lighten.data.chunks import ROWS, SIZE, Chunk, Layout, cut_table, cut_text
+from lighten.data.cut_lines import cut_lines
 from lighten.data.decompress import PACKED, opened
 from lighten.data.delimited import Dialect, is_quoted, reader_of
 from lighten.data.json_rows import json_array
@@ -71,7 +72,7 @@ def _open(file: Path, spool: Path, rows: int, size: int) -> tuple[Layout, list[C
         with plain.open("rb") as stream:
             start = 3 if stream.read(3) == b"\xef\xbb\xbf" else 0
         layout = Layout(str(plain), file.name, "lines")
-        return layout, cut_text(layout, start, 1, 1, rows, size)
+        return layout, cut_lines(layout, start, 1, 1, rows, size)
     return _open_delimited(plain, file.name, _DIALECTS[ending], spool, rows, size)
 
 

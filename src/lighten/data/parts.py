@@ -81,8 +81,8 @@ def group_names(table: pl.DataFrame, group: str) -> list[str]:
 def _split_off(
     table: pl.DataFrame, columns: Columns, labels: list[str], share: float, seed: int, purpose: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    index = {label: number for number, label in enumerate(labels)}
-    classes = [index[label] for label in table[str(columns.label)]]
+    numbers = table[str(columns.label)].replace_strict(labels, list(range(len(labels))), return_dtype=pl.Int64)
+    classes: list[int] = numbers.to_list()
     if columns.group is not None:
         chosen = split_groups(group_names(table, columns.group), classes, share, seed, purpose)
     else:
@@ -110,7 +110,7 @@ def _check_left(parts: Parts, columns: Columns, labels: list[str]) -> None:
     for name in ("train", "validation", "test"):
         if parts[name].is_empty():
             raise InputError("no rows are left after rows that occur in other parts were dropped", f"data.{name}")
-    left = set(parts["train"][str(columns.label)])
+    left = set(parts["train"][str(columns.label)].unique())
     gone = [label for label in labels if label not in left]
     if gone:
         raise InputError(

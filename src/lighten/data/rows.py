@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from lighten.data.check_rows import check_rows
 from lighten.data.chunk_rows import ORIGINAL
-from lighten.data.chunks import Chunk
 from lighten.data.columns import AT, FILE, KEY, RANKS, ROW, Columns
 from lighten.data.executor import run_tasks
 from lighten.data.job import Job, JobFolder
-from lighten.data.load import check_columns, no_usable, resolve_all
+from lighten.data.load import check_columns, resolve_all
 from lighten.data.notes import Note, merge_notes
 from lighten.data.opened import open_files
 from lighten.data.survey import check_required, find_columns
 from lighten.data.table_step import TableStep
+from lighten.data.threads import Made, in_order
 from lighten.data.work import Work
-from lighten.errors import InputError
 from lighten.pipeline import digest, step_to_dict
 from lighten.pipeline.artifact import versions
 from lighten.progress import Progress, Stage
@@ -34,8 +36,8 @@ VERSION = 1
 class Rows:
     """What is left of a source: `read` is how many rows it had, `notes` the reports of the steps, merged."""
 
-    def __init__(self, folder: JobFolder, columns: Columns, steps: int) -> None:
-        self.folder, self.columns, self.steps = folder, columns, steps
+    def __init__(self, folder: JobFolder, columns: Columns, steps: int, workers: int = 1) -> None:
+        self.folder, self.columns, self.steps, self.workers = folder, columns, steps, workers
         self._markers = list(folder.markers())
         self.read = sum(chunk.rows for chunk in folder.job.chunks)
         self.notes: list[Note] = merge_notes(marker["notes"] for marker in self._markers)
@@ -46,11 +48,10 @@ class Rows:
         """The columns of the source."""
         return list(self.folder.schema or ())
 
-    def pieces(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-        """Yield the rows in order, a chunk at a time."""
-        for index, marker in enumerate(self._markers):
-            if marker["rows"]:
-                yield pl.read_ipc(self.folder.part(index), columns=list(columns) if columns else None)
+    def map(self, function: Callable[[pl.DataFrame], Made], columns: Sequence[str]) -> Iterator[Made]:
+        """Yield what a function makes of the rows, in order, a chunk at a time."""
+        filled = [self.folder.part(index) for index, marker in enumerate(self._markers) if marker["rows"]]
+        return in_order(lambda path: function(pl.read_ipc(path, columns=list(columns))), filled, self.workers)
 
     def table(self) -> pl.DataFrame:
         """Return all rows with the columns of the source and those that name a row."""
@@ -62,7 +63,7 @@ class Rows:
         return self._whole([*[str(name) for name in roles], FILE, ROW, AT, KEY, *RANKS.values()])
 
     def _whole(self, columns: list[str]) -> pl.DataFrame:
-        pieces = list(self.pieces(columns))
+        pieces = list(self.map(lambda piece: piece, columns))
         if pieces:
             return pl.concat(pieces, rechunk=False)
         return pl.read_ipc(self.folder.part(0), columns=columns)
@@ -81,25 +82,30 @@ class Rows:
 
     def rejected(self, more: Mapping[int, str]) -> Iterator[dict[str, Any]]:
         """Yield every row that was left out, in order; `more` are those of later steps, the reason by `AT`."""
-        for index, chunk in enumerate(self.folder.job.chunks):
-            entries: list[dict[str, Any]] = []
+        dropped = sorted(more)
+
+        def entries(index: int) -> list[dict[str, Any]]:
+            chunk, found = self.folder.job.chunks[index], list[dict[str, Any]]()
             if self._markers[index]["rejected"]:
                 with self.folder.rejected(index).open(encoding="utf-8", newline="\n") as stream:
-                    entries += [json.loads(line) for line in stream]
-            if any(number in more for number in range(chunk.at, chunk.at + chunk.rows)):
-                entries += self._later(index, more)
-            for item in sorted(entries, key=lambda item: item[AT]):
+                    found += [json.loads(line) for line in stream]
+            mine = dropped[bisect_left(dropped, chunk.at) : bisect_left(dropped, chunk.at + chunk.rows)]
+            if mine:
+                found += self._later(index, mine, more)
+            return sorted(found, key=lambda item: item[AT])
+
+        for found in in_order(entries, range(len(self._markers)), self.workers):
+            for item in found:
                 del item[AT]
                 yield item
 
-    def _later(self, index: int, more: Mapping[int, str]) -> Iterator[dict[str, Any]]:
+    def _later(self, index: int, numbers: Sequence[int], more: Mapping[int, str]) -> Iterator[dict[str, Any]]:
         from lighten.data.rejected import entry
 
         wanted = [FILE, ROW, AT, ORIGINAL, self.columns.text]
         piece = pl.read_ipc(self.folder.part(index), columns=wanted).select(wanted)
-        for file, row, number, original, text in piece.iter_rows():
-            if number in more:
-                yield {**entry(file, row, more[number], text if original is None else original), AT: number}
+        for file, row, number, original, text in piece.filter(pl.col(AT).is_in(list(numbers))).iter_rows():
+            yield {**entry(file, row, more[number], text if original is None else original), AT: number}
 
 
 def read_rows(
@@ -152,20 +158,28 @@ def read_rows(
         spool = work.folder / f"spool-{key}"
         try:
             paths = [path for item in resolved for path in item.paths]
+            _hire(paths, work)
             layouts, chunks = open_files(paths, f"data.{columns.part}", spool, work.rows, work.size)
             job = Job(layouts, chunks, columns, list(first), reject, dict(required or {}))
             schema, whole = find_columns(job, work, folder)
             check_columns(schema, columns, layouts[0].name)
             check_required(schema, required or {}, layouts[0].name)
             folder.write(replace(job, whole=whole), schema)
-            run_tasks(folder, work.workers, work.executor, stage)
+            run_tasks(folder, work.workers, work.executor, stage, work.crew)
             check_rows(Rows(folder, columns, len(first)), first)
             complete.touch()
         finally:
             shutil.rmtree(spool, ignore_errors=True)
-    rows = Rows(folder, columns, len(first))
+    rows = Rows(folder, columns, len(first), work.workers)
     check_rows(rows, first)
     return rows
+
+
+def _hire(paths: Sequence[Path], work: Work) -> None:
+    """Start helpers before it is known how the files will be cut, where they will have something to do."""
+    if work.crew is not None and work.executor == "local" and work.workers > 1:
+        size = sum(path.stat().st_size for path in paths if path.is_file())
+        work.crew.hire(min(work.workers, size // work.size + 1))
 
 
 def leading(steps: Sequence[TableStep]) -> list[TableStep]:
@@ -176,35 +190,3 @@ def leading(steps: Sequence[TableStep]) -> list[TableStep]:
             break
         found.append(step)
     return found
-
-
-def check_rows(rows: Rows, steps: Sequence[TableStep]) -> None:
-    """Check what only all chunks together can tell, in the order in which it came about.
-
-    Raises:
-        InputError: no row is left, or what a step saw cannot be meant.
-    """
-    part = f"data.{rows.columns.part}"
-    chunks: list[Chunk] = rows.folder.job.chunks
-    layouts = rows.folder.job.layouts
-    where = f"{layouts[0].name}, rows {chunks[0].row} to {chunks[-1].row + chunks[-1].rows - 1}"
-    left = iter(steps)
-    for note in rows.notes:
-        note_step = next(left) if note["name"] not in ("read", "usable", "complete") else None
-        if note_step is not None:
-            note.update(note_step.judge(note, rows.columns))
-            for key in ("seen", "known"):
-                note.pop(key, None)
-        if note["rows_out"] or not note["rows_in"]:
-            continue
-        if note["name"] == "read":
-            raise InputError("no row can be read", where)
-        if note["name"] == "complete":
-            reason = next(iter(note["dropped"]))
-            column = rows.folder.job.required[reason]
-            raise InputError(
-                f"column {column!r} (data.{reason.removeprefix('missing_')}) is empty in every row", layouts[0].name
-            )
-        if note["name"] == "usable":
-            raise no_usable(note["dropped"], rows.columns, where)
-        raise InputError(f"no rows are left after the step {note['name']!r}", part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -101,6 +101,13 @@ def _quotas(counts: np.ndarray, share: float) -> np.ndarray:
     for index in np.argsort(-(exact - quotas), kind="stable")[: max(0, spare)]:
         quotas[index] += 1
     return np.clip(quotas, np.minimum(1, counts - 1), counts - 1)
+
+
+def ranks(keys: Iterable[bytes], seed: int, purpose: str) -> np.ndarray:
+    """Return the `rank` of every key, given as UTF-8."""
+    before = f"{seed}\0{purpose}\0".encode()
+    digests = b"".join([hashlib.blake2b(before + key, digest_size=8).digest() for key in keys])
+    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
 
 
 def rank(key: str, seed: int, purpose: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import polars as pl
 
+from lighten.data.chunks import ROWS
 from lighten.data.columns import AT, ROW, Columns
 from lighten.data.given import Given
 from lighten.data.parts import Parts, group_names
 from lighten.data.rejected import FILE_NAME, write_entries
+from lighten.data.split_lines import lines_of
 from lighten.errors import InputError, nearest
 from lighten.pipeline import Examples, write_json
 from lighten.pipeline.examples import add_examples, add_texts
@@ -52,43 +55,60 @@ def write_splits(
     Returns:
         How many rows were left out.
     """
-    for name, table in parts.items():
-        source = given[name if name in given else "train"]
-        with writing(folder / f"{name}.jsonl") as stream:
-            for piece in _with_texts(table, source, columns, further if name == "train" else {}):
-                if name == UNLABELLED:
-                    add_texts(stream, piece[columns.text])
-                else:
-                    _add(stream, piece, columns, labels, further if name == "train" else {})
+    with ExitStack() as stack:
+        for part, source in given.items():
+            own = {name: table for name, table in parts.items() if (name if name in given else "train") == part}
+            streams = {name: stack.enter_context(writing(folder / f"{name}.jsonl")) for name in own}
+            for name, lines in _all_lines(own, source, columns, labels, further if "train" in own else {}):
+                streams[name].write(lines)
     write_json(folder / "labels.json", labels)
     return write_rejected(folder, parts, given)
 
 
-def _with_texts(
-    table: pl.DataFrame, source: Given, columns: Columns, further: Mapping[str, str]
-) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a split with their texts, a chunk at a time, in order."""
-    if columns.text in table.columns:
-        yield table
+def _all_lines(
+    tables: Mapping[str, pl.DataFrame], source: Given, columns: Columns, labels: list[str], further: Mapping[str, str]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield lines of the splits of a part by their names, those of each in order; a chunk is read once."""
+    slim = {}
+    for name, table in tables.items():
+        if columns.text in table.columns:
+            for piece in table.iter_slices(ROWS):
+                yield name, _lines(name, piece, columns, labels, further)
+        else:
+            slim[name] = table[AT].to_numpy()  # in order, as the steps leave it
+    if not slim:
         return
-    chosen = table[AT].to_numpy()  # in order, as the steps leave it
+
+    def lines_of_chunk(piece: pl.DataFrame) -> list[tuple[str, bytes]]:
+        there, made = piece[AT].to_numpy(), []
+        for name, chosen in slim.items():
+            low, high = np.searchsorted(chosen, [there[0], there[-1] + 1])
+            if low < high:
+                mine = piece[np.searchsorted(there, chosen[low:high])]
+                made.append((name, _lines(name, mine, columns, labels, further)))
+        return made
+
     roles = [columns.text, columns.label, columns.group, *further.values()]
-    wanted = [name for name in dict.fromkeys(roles) if name in source.rows.names]
-    for piece in source.rows.pieces([*[str(name) for name in wanted], ROW, AT]):
-        low, high = np.searchsorted(chosen, [piece[AT][0], piece[AT][-1] + 1])
-        if low < high:
-            yield piece.filter(pl.col(AT).is_in(pl.Series(chosen[low:high]).implode()))
+    wanted = [str(name) for name in dict.fromkeys(roles) if name in source.rows.names]
+    for made in source.rows.map(lines_of_chunk, [*wanted, ROW, AT]):
+        yield from made
 
 
-def _add(
-    stream: BinaryIO, table: pl.DataFrame, columns: Columns, labels: list[str], further: Mapping[str, str]
-) -> None:
+def _lines(name: str, table: pl.DataFrame, columns: Columns, labels: list[str], further: Mapping[str, str]) -> bytes:
+    stream = io.BytesIO()
+    if name == UNLABELLED:
+        add_texts(stream, table[columns.text])
+        return stream.getvalue()
+    further = further if name == "train" else {}
+    if columns.group not in table.columns and not further:
+        return lines_of(table, columns.text, str(columns.label), labels)
     index = {label: number for number, label in enumerate(labels)}
     numbers = [index[label] for label in table[str(columns.label)]]
     grouped = columns.group is not None and columns.group in table.columns
     groups = group_names(table, str(columns.group)) if grouped else None
     more = {key: table[column].to_list() for key, column in further.items()}
     add_examples(stream, Examples(table[columns.text].to_list(), numbers, table[ROW].to_list(), groups, more))
+    return stream.getvalue()
 
 
 def write_rejected(folder: Path, parts: Mapping[str, pl.DataFrame], given: Mapping[str, Given]) -> int:

@@ -31,7 +31,7 @@ def find_columns(job: Job, work: Work, folder: JobFolder) -> tuple[Schema, bool]
         survey = JobFolder(folder.path.with_name(f"survey-{folder.path.name}"))
         try:
             survey.write(replace(job, chunks=lines, steps=[]), None)
-            run_tasks(survey, work.workers, work.executor)
+            run_tasks(survey, work.workers, work.executor, crew=work.crew)
             for index, (chunk, marker) in enumerate(zip(lines, survey.markers(), strict=True)):
                 found[chunk.file] = merge(found.get(chunk.file, {}), dict(pl.read_ipc_schema(survey.part(index))))
                 whole = whole and marker["whole"]

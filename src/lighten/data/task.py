@@ -1,10 +1,12 @@
-"""The task of one process: every chunk whose number is its own; the same function runs locally, on Ray or anywhere.
+"""The work on chunks: one chunk, or every chunk whose number is a process's own; the same locally, on Ray or anywhere.
 
-``python -m lighten.data.task FOLDER RANK WORLD_SIZE`` runs it by hand, say in an array job on a shared disk.
+``python -m lighten.data.task FOLDER RANK WORLD_SIZE`` does the latter by hand, say in an array job on a shared disk.
+Without arguments it reads a folder and the number of a chunk per line, as JSON, and answers with a line each.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -42,18 +44,40 @@ def task(folder: str | Path, rank: int, world_size: int, done: Callable[[int], N
     for index in range(rank, len(job.job.chunks), world_size):
         if os.getppid() != parent:  # whoever waited for this is gone
             return
-        if not job.marker(index).exists():
-            try:
-                _survey(job, index) if job.schema is None else _rows(job, index)
-            except InputError as error:
-                write_json(job.error(index), {"where": error.where, "text": str(error), "status": error.exit_code})
-                return
-            except Exception as error:
-                text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                write_json(job.error(index), {"where": None, "text": text, "status": INTERNAL})
-                return
+        if not perform(job, index):
+            return
         if done is not None:
             done(index)
+
+
+def perform(job: JobFolder, index: int) -> bool:
+    """Do one chunk unless it is done; returns whether it went well. An error is written down beside the chunk."""
+    if job.marker(index).exists():
+        return True
+    try:
+        _survey(job, index) if job.schema is None else _rows(job, index)
+    except InputError as error:
+        write_json(job.error(index), {"where": error.where, "text": str(error), "status": error.exit_code})
+        return False
+    except Exception as error:
+        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        write_json(job.error(index), {"where": None, "text": text, "status": INTERNAL})
+        return False
+    return True
+
+
+def serve() -> None:
+    """Do the chunks that the standard input names, until it ends."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    job: JobFolder | None = None
+    for line in sys.stdin:
+        folder, index = json.loads(line)
+        if job is None or str(job.path) != folder:
+            job = JobFolder(Path(folder))
+        perform(job, index)
+        answers.write("done\n")
+        answers.flush()
 
 
 def _rows(job: JobFolder, index: int) -> None:
@@ -92,4 +116,7 @@ if __name__ == "__main__":
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the business of whoever started this
-    task(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    if len(sys.argv) > 1:
+        task(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        serve()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lighten.data.chunks import ROWS, SIZE
+from lighten.data.crew import Crew
 from lighten.data.executor import Executor
 
 
@@ -22,6 +23,7 @@ class Work:
         executor: ``local`` or ``ray``.
         rows: of a chunk at most.
         size: bytes of a chunk of text, about.
+        crew: the processes that help; None: each job starts its own.
     """
 
     folder: Path
@@ -29,14 +31,16 @@ class Work:
     executor: Executor = "local"
     rows: int = ROWS
     size: int = SIZE
+    crew: Crew | None = field(default=None, compare=False)
 
 
 @contextmanager
 def work_of(folder: Path, work: Work | None, executor: Executor) -> Iterator[Work]:
     """Yield where to work; a temporary folder near the outcome where none is given, gone at the end."""
-    if work is not None:
-        yield replace(work, executor=executor)
-        return
-    near = next(parent for parent in folder.absolute().parents if parent.is_dir())
-    with TemporaryDirectory(dir=near, prefix=".lighten-") as temporary:
-        yield Work(Path(temporary), executor=executor)
+    with Crew() as crew:
+        if work is not None:
+            yield replace(work, executor=executor, crew=crew)
+            return
+        near = next(parent for parent in folder.absolute().parents if parent.is_dir())
+        with TemporaryDirectory(dir=near, prefix=".lighten-") as temporary:
+            yield Work(Path(temporary), executor=executor, crew=crew)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lighten.data import augment_texts
-from lighten.data.augment.draws import Stream, choose, keys
+from lighten.data.augment.draws import Stream, choose, first_draws, keys
 from lighten.data.augment.method import Bounds
 from lighten.data.augment.noise import NEIGHBOURS
 from lighten.data.augment.words import is_negation, words
@@ -186,6 +186,17 @@ def test_draws_are_even_and_do_not_depend_on_those_before():
     pairs = Counter((int(draw() * 4), int(draw() * 4)) for draw in draws)
     assert len(pairs) == 16 and all(abs(count - 125) < 50 for count in pairs.values())
     assert [Stream(5).draw() for _ in range(2)] == [Stream(5).draw()] * 2
+
+
+@given(st.lists(st.integers(0, 2**64 - 1)), st.integers(1, 4))
+def test_first_draws_are_those_of_a_stream(given_keys, count):
+    streams = [Stream(key) for key in given_keys]
+    assert list(first_draws(given_keys, count)) == [tuple(row.draw() for _ in range(count)) for row in streams]
+
+
+def test_keys_of_fewer_copies_are_the_first_of_more():
+    many = keys(3, "a text", 30)
+    assert len(set(many)) == 30 and all(keys(3, "a text", count) == many[:count] for count in range(31))
 
 
 def test_keys_differ():

@@ -2,9 +2,14 @@ import json
 import shutil
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lighten.data import augment_texts
+from lighten.data.augment.draws import Stream, choose, keys
+from lighten.data.augment.method import Bounds
 from lighten.data.augment.wordnet import build_table, read_synonyms
+from lighten.data.augment.words import editable, words
 from lighten.errors import InputError
 
 LICENCE = "  1 This software and database is being provided to you under a licence\n  2 of its makers.\n"
@@ -26,11 +31,11 @@ def wordnet(tmp_path, monkeypatch):
     for part, synsets in SYNSETS.items():
         sign = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}[part]
         data, offsets = LICENCE, {}
-        for number, words in enumerate(synsets):
+        for number, synset in enumerate(synsets):
             offset = f"{1000 + number:08d}"
-            spelt = " ".join(f"{word} {i}" for i, word in enumerate(words))
-            data += f'{offset} 03 {sign} {len(words):02x} {spelt} 001 @ 00001740 n 0000 | a gloss; "an example"  \n'
-            for word in words:
+            spelt = " ".join(f"{word} {i}" for i, word in enumerate(synset))
+            data += f'{offset} 03 {sign} {len(synset):02x} {spelt} 001 @ 00001740 n 0000 | a gloss; "an example"  \n'
+            for word in synset:
                 offsets.setdefault(word.split("(")[0].lower(), []).append(offset)
         index = LICENCE
         for word, own in sorted(offsets.items()):
@@ -96,6 +101,74 @@ def test_words_are_replaced_in_their_case_and_names_stay(wordnet):
         for d in ("fast", "tight")
         if 4 - (a == "Film") - (b == "film") - (c == "fast") - (d == "fast") == min(4, round(8 * 0.5))
     }
+
+
+TABLE = {
+    "film": ["movie", "picture"],
+    "good": ["fine"],
+    "not": ["nay"],
+    "caf\u00e9": ["bistro"],
+    "ill": ["sick", "bad"],
+    "\u597d": ["\u4f73"],
+}
+
+
+def obvious(text, key, bounds):
+    """One variant by spans of the text, with nothing remembered."""
+    found = []
+    for start, end in editable(text, bounds.keep_negations):
+        word = text[start:end]
+        if word in TABLE:
+            found.append((start, end, TABLE[word]))
+        elif start == 0 and word.istitle() and word.lower() in TABLE:
+            found.append((start, end, [other.capitalize() for other in TABLE[word.lower()]]))
+    wanted = min(bounds.count(len(words(text)), None), len(found))
+    draw = Stream(key).draw
+    made, last = "", 0
+    for index in sorted(choose(draw, len(found), wanted)):
+        start, end, others = found[index]
+        made += text[last:start] + others[int(draw() * len(others))]
+        last = end
+    return made + text[last:]
+
+
+PIECES = [
+    "film",
+    "Film",
+    "FILM",
+    "good,",
+    "Good",
+    "not",
+    "Not",
+    "caf\u00e9",
+    "ill-made",
+    "ill",
+    "3.14",
+    "www.x.org",
+    " ",
+    "\n",
+    "film,good",
+    "Film,bar",
+    "\u597d\u7535",
+    "(film)",
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from(PIECES), max_size=15).map(" ".join), max_size=4),
+    st.floats(0.05, 1),
+    st.sampled_from(["keep", "edit"]),
+    st.integers(1, 10),
+)
+def test_agrees_with_the_obvious_way(tmp_path_factory, texts, rate, negations, copies):
+    path = tmp_path_factory.getbasetemp() / "own.json"
+    path.write_text(json.dumps(TABLE))
+    bounds = Bounds(rate, 0.5, negations == "keep")
+    made = augment_texts(
+        texts, "synonyms", copies, rate=rate, max_share=0.5, negations=negations, wordnet=path, seed=1
+    )
+    assert made.texts == [[obvious(text, key, bounds) for key in keys(1, text, copies)] for text in texts]
 
 
 def test_a_table_of_ones_own(tmp_path):

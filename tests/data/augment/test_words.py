@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lighten.data.augment.words import editable, is_negation, words
+from lighten.data.augment.words import _SPECIAL, _WORD, editable, is_negation, parts, words
 from lighten.data.chinese import HAN
 
 
@@ -39,6 +39,14 @@ def test_spans_are_in_order_and_hold_letters(text):
         assert last <= start < end and re.search(rf"[^\W\d_]|[{HAN}]", text[start:end])
         assert not re.search(r"\d", text[start:end])
         last = end
+
+
+@given(st.text(st.sampled_from("aBz '-.,!w1@\u00e9\u4e2d\u2019")) | st.text())
+def test_fast_ways_find_the_same_words(text):
+    if not _SPECIAL.search(text):
+        assert words(text) == tuple(match.span() for match in _WORD.finditer(text))
+    cut = parts(text)
+    assert "".join(cut) == text and cut[1::2] == found(text) and len(cut) == 2 * len(words(text)) + 1
 
 
 @pytest.mark.parametrize("word", ["not", "Never", "don't", "don\u2019t", "dont", "CANNOT", "不", "mustn't"])

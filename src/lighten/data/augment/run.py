@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lighten.data.augment.draws import keys
@@ -21,9 +21,9 @@ class Tally:
         self.outputs = self.unchanged = self.edited_words = 0
         self.examples: list[dict[str, Any]] = []
 
-    def add(self, jobs: Sequence[Job], variants: Sequence[Variant], rows: Sequence[int]) -> None:
+    def add(self, jobs: Sequence[Job], variants: Sequence[Variant], rows: Iterable[int]) -> None:
         """Count the variants of jobs on texts in these rows."""
-        edited = [words for (text, _, _), (new, words) in zip(jobs, variants, strict=True) if new != text]
+        edited = [words for job, (new, words) in zip(jobs, variants, strict=True) if new != job[0]]
         self.outputs += len(jobs)
         self.unchanged += len(jobs) - len(edited)
         self.edited_words += sum(edited)
@@ -70,25 +70,40 @@ def augment_rows(
         tally = Tally()
         tally.outputs = tally.unchanged = copies * len(texts)
         return [text for text in texts for _ in range(copies)], {CONTROL: tally}
+    jobs, places = _jobs(texts, labels, copies, seed, len(methods))
     made: list[str] = [""] * (copies * len(texts))
-    jobs: list[list[Job]] = [[] for _ in methods]
-    places: list[list[int]] = [[] for _ in methods]
-    for index, (text, label) in enumerate(zip(texts, labels, strict=True)):
-        seeds = keys(seed, text, copies)
-        first = seeds[0] % len(methods)
-        for copy, key in enumerate(seeds):
-            turn = (first + copy) % len(methods)
-            jobs[turn].append((text, key, label))
-            places[turn].append(index * copies + copy)
     tallies: dict[str, Tally] = {}
     for method, own, where in zip(methods, jobs, places, strict=True):
         variants = method.open(bounds, corpus)(own)
-        # Of a variant without text nothing can be learned.
-        variants = [
-            (text, 0) if not new or new.isspace() else (new, words)
-            for (text, _, _), (new, words) in zip(own, variants, strict=True)
-        ]
-        for place, (new, _) in zip(where, variants, strict=True):
-            made[place] = new
-        tallies.setdefault(method.name, Tally()).add(own, variants, [rows[place // copies] for place in where])
+        found = [new for new, _ in variants]
+        if not all(found) or any(map(str.isspace, found)):
+            # Of a variant without text nothing can be learned.
+            variants = [(new, n) if new.strip() else (job[0], 0) for job, (new, n) in zip(own, variants, strict=True)]
+            found = [new for new, _ in variants]
+        if len(methods) == 1:
+            made = found
+        else:
+            for place, new in zip(where, found, strict=True):
+                made[place] = new
+        tallies.setdefault(method.name, Tally()).add(own, variants, (rows[place // copies] for place in where))
     return made, tallies
+
+
+def _jobs(
+    texts: Sequence[str], labels: Sequence[str], copies: int, seed: int, methods: int
+) -> tuple[list[list[Job]], list[Sequence[int]]]:
+    """Return the jobs of each method, and the place of each job among all variants."""
+    rows = zip(texts, labels, strict=True)
+    if methods == 1:
+        every = [(text, key, label) for text, label in rows for key in keys(seed, text, copies)]
+        return [every], [range(len(every))]
+    jobs: list[list[Job]] = [[] for _ in range(methods)]
+    places: list[list[int]] = [[] for _ in range(methods)]
+    for index, (text, label) in enumerate(rows):
+        seeds = keys(seed, text, copies)
+        first = seeds[0] % methods
+        for copy, key in enumerate(seeds):
+            turn = (first + copy) % methods
+            jobs[turn].append((text, key, label))
+            places[turn].append(index * copies + copy)
+    return jobs, list(places)

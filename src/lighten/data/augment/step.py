@@ -26,6 +26,7 @@ class Augment(TableStep):
     name: ClassVar[str] = "augment"
     short: ClassVar[str] = "methods"
     after_split: ClassVar[bool] = True
+    version: ClassVar[int] = 2
 
     methods: tuple[str | dict[str, Any], ...] = Field(
         default=("delete",), min_length=1, description="Methods by name, or {name: {field: value}}; they take turns."

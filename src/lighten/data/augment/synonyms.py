@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import ClassVar
 
-from lighten.data.augment.draws import Draw, choose
-from lighten.data.augment.method import Bounds, Corpus, Edit, Method, Run, edit_each
+from lighten.data.augment.draws import Stream, choose, first_draws
+from lighten.data.augment.method import Bounds, Corpus, Job, Method, Run, Variant
+from lighten.data.augment.vocabulary import Vocabulary
 from lighten.data.augment.wordnet import Synonyms as Table
 from lighten.data.augment.wordnet import read_synonyms
-from lighten.data.augment.words import editable, words
 from lighten.errors import InputError
 
 _HELP = (
@@ -26,33 +27,47 @@ class Synonyms(Method):
 
     def open(self, bounds: Bounds, corpus: Corpus) -> Run:
         """Load the table."""
-        table = load_synonyms(corpus)
+        vocabulary = Vocabulary(load_synonyms(corpus), bounds.keep_negations)
+        most = lru_cache(partial(bounds.count, rate=self.rate))
 
-        @lru_cache(maxsize=4)
-        def candidates(text: str) -> tuple[int, list[tuple[int, int, tuple[str, ...]]]]:
-            found = []
-            for start, end in editable(text, bounds.keep_negations):
-                word = text[start:end]
-                if word in table:
-                    found.append((start, end, table[word]))
-                elif start == 0 and word.istitle() and word.lower() in table:  # elsewhere a capital makes a name
-                    found.append((start, end, tuple([other.capitalize() for other in table[word.lower()]])))
-            return min(bounds.count(len(words(text)), self.rate), len(found)), found
+        def run(jobs: Sequence[Job]) -> list[Variant]:
+            stream = Stream()
+            before: str | None = None
+            variants: list[Variant] = []
+            append = variants.append
+            # Most variants need no more than four draws.
+            for (text, key, _), (a, b, c, d) in zip(jobs, first_draws([job[1] for job in jobs], 4), strict=True):
+                if text != before:  # the copies of a text come one after the other
+                    before = text
+                    cut, blank, words, found = vocabulary.cut(text)
+                    count = len(found)
+                    wanted = min(most(words), count)
+                if wanted < 1:
+                    append((text, 0))
+                    continue
+                new = cut.copy()
+                if wanted == 1:
+                    place, others = found[int(a * count)]
+                    new[place] = others[int(b * len(others))]
+                elif wanted == 2:
+                    first, second = int(a * count), int(b * (count - 1))
+                    if second >= first:
+                        second += 1
+                    else:
+                        first, second = second, first
+                    place, others = found[first]
+                    new[place] = others[int(c * len(others))]
+                    place, others = found[second]
+                    new[place] = others[int(d * len(others))]
+                else:
+                    stream.seed(key)
+                    for index in sorted(choose(stream.draw, count, wanted)):
+                        place, others = found[index]
+                        new[place] = others[int(stream.draw() * len(others))]
+                append((blank.join(new), wanted))
+            return variants
 
-        def edits(text: str, draw: Draw) -> list[Edit]:
-            wanted, known = candidates(text)
-            if wanted < 1:
-                return []
-            chosen = choose(draw, len(known), wanted)
-            if wanted > 1:
-                chosen.sort()
-            made = []
-            for index in chosen:
-                start, end, others = known[index]
-                made.append((start, end, others[int(draw() * len(others))]))
-            return made
-
-        return lambda jobs: edit_each(edits, jobs)
+        return run
 
 
 def load_synonyms(corpus: Corpus) -> Table:

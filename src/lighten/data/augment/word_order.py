@@ -9,6 +9,7 @@ from pydantic import Field
 from lighten.data.augment.draws import Draw, choose
 from lighten.data.augment.method import Bounds, Corpus, Edit, EditMethod, Run, edit_each
 from lighten.data.augment.synonyms import load_synonyms
+from lighten.data.augment.wordnet import Synonyms as Table
 from lighten.data.augment.words import Span, editable, is_han, is_negation, words
 
 
@@ -119,9 +120,7 @@ class Insert(EditMethod):
         table = load_synonyms(corpus)
         return lambda jobs: edit_each(lambda text, draw: self.edits(text, bounds, draw, table), jobs)
 
-    def edits(
-        self, text: str, bounds: Bounds, draw: Draw, table: dict[str, tuple[str, ...]] | None = None
-    ) -> list[Edit]:
+    def edits(self, text: str, bounds: Bounds, draw: Draw, table: Table | None = None) -> list[Edit]:
         """Return the insertions."""
         spans = words(text)
         given = [text[start:end] for start, end in editable(text, bounds.keep_negations)]

@@ -8,7 +8,7 @@ counts that WordNet's tagged texts use most, and of that the most frequent sense
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView, Mapping
 from pathlib import Path
 
 from lighten.data.augment.words import is_negation
@@ -17,7 +17,7 @@ from lighten.errors import InputError
 from lighten.sources import resolve
 from lighten.sources.cache import filling, find
 
-Synonyms = dict[str, tuple[str, ...]]
+Synonyms = Mapping[str, tuple[str, ...]]
 
 PARTS = ("noun", "verb", "adj", "adv")
 SENSES = 1
@@ -54,8 +54,31 @@ def read_synonyms(source: str, base: Path | None = None) -> Synonyms:
             (new.content / "LICENSE").write_text(notice, encoding="utf-8")
             new.finish([_TABLE], key)
         return table
-    lines = kept[0].paths[0].read_text(encoding="utf-8").splitlines()
-    return {word: tuple(others.split(" ")) for word, others in (line.split("\t") for line in lines)}
+    return Kept(kept[0].paths[0].read_text(encoding="utf-8"))
+
+
+class Kept(Synonyms):
+    """The kept table: of its tens of thousands of entries only those are taken apart that are asked for."""
+
+    def __init__(self, content: str) -> None:
+        fields = iter(content.replace("\n", "\t").split("\t")[:-1])
+        self._others = dict(zip(fields, fields, strict=True))
+
+    def __getitem__(self, word: str) -> tuple[str, ...]:
+        return tuple(self._others[word].split(" "))
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._others
+
+    def keys(self) -> KeysView[str]:
+        """Return the words; whether one is among them is found out faster than through the table."""
+        return self._others.keys()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._others)
+
+    def __len__(self) -> int:
+        return len(self._others)
 
 
 def _from_json(path: Path, source: str) -> Synonyms:
