@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from lighten.api import Compression, Prepared, Result, TrainResult, build, extend, plan, prepare
+    from lighten.api import Compression, Prepared, Result, TrainResult, build, explain, extend, plan, prepare
     from lighten.errors import InputError, LightenError
     from lighten.recipe import Budget, Recipe
     from lighten.runtime import Classifier, Prediction, load
@@ -26,6 +26,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "build": "lighten.api",
+    "explain": "lighten.api",
     "extend": "lighten.api",
     "Compression": "lighten.api",
     "Prepared": "lighten.api",
@@ -56,6 +57,7 @@ __all__ = [
     "__version__",
     "build",
     "compress",
+    "explain",
     "extend",
     "load",
     "plan",

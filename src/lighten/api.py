@@ -1,4 +1,4 @@
-"""What Python code calls: `build`, `compress`, `train`, `prepare`, `extend`, `plan`, and the results they return."""
+"""What Python code calls: `build`, `compress`, `train`, `prepare`, `explain`, `extend`, `plan`; and their results."""
 
 from __future__ import annotations
 
@@ -96,23 +96,50 @@ def train(
 
 
 def plan(
-    recipe: str | Path | Mapping[str, Any] | Recipe, *, set: Iterable[str] = (), progress: Progress | None = None
+    recipe: str | Path | Mapping[str, Any] | Recipe,
+    *,
+    what: Literal["build", "train"] | None = None,
+    set: Iterable[str] = (),
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Return the peak memory and the time that the training of a recipe will take, without training.
+    """Return what a build or a training of a recipe will meet on this machine, without training.
+
+    Of a build: whether its budget is reachable on cost, which limit binds, what it would take, and the time of its
+    stages. Of a training: its peak memory and time.
 
     Args:
         recipe: as for `train`.
+        what: which of the two; when left out, a classifier's recipe with limits or `search`, and without a section
+            `train`, is planned as a build.
         set: ``key.path=value`` texts that override the recipe.
         progress: listener for progress; silent when left out.
+
+    Returns:
+        Its ``kind`` is ``build-plan`` or ``plan``.
 
     Raises:
         InputError: recipe, data or model are wrong.
     """
     known, base, _ = _known(recipe, set)
+    if (what or _meant_for(known)) == "build":
+        from lighten.search.plan.planning import plan as plan_build
+
+        return plan_build(known, base=base, progress=progress)
 
     from lighten.tasks.plan import plan as work
 
     return work(known, base=base, progress=progress)
+
+
+def _meant_for(recipe: Recipe) -> Literal["build", "train"]:
+    """Return what a recipe is for: limits other than the clock, and all that narrows a search, are a build's alone."""
+    from lighten.recipe import Budget, Search, Train
+
+    if recipe.task != "text-classification" or recipe.train != Train():
+        return "train"
+    limits = recipe.budget.model_copy(update={"build_minutes": Budget().build_minutes}) != Budget()
+    searches = recipe.search != Search() or recipe.steps != "auto" or bool(recipe.minimise or recipe.maximise)
+    return "build" if limits or searches else "train"
 
 
 def _known(
@@ -135,6 +162,7 @@ def build(
     set: Iterable[str] = (),
     workers: int = 1,
     progress: Progress | None = None,
+    interruptible: bool = False,
 ) -> Result:
     """Build the best model that fits a recipe's budget, with its proof and a folder to deploy.
 
@@ -145,8 +173,11 @@ def build(
         recipe: a YAML file, a mapping with the same keys, or a `Recipe`.
         out: the run folder; ``runs/<name of the recipe>`` when left out.
         set: ``key.path=value`` texts that override the recipe.
-        workers: processes that may work at a time; today 1 is used.
+        workers: students trained at the same time, each in a process of its own.
         progress: listener for progress; silent when left out.
+        interruptible: whether Ctrl-C, once the reference was measured, ends exploring and goes on to the proof of the
+            best model so far, as on the command line; a second one raises. Only in the main thread. When left out,
+            Ctrl-C raises `KeyboardInterrupt` as everywhere in Python.
 
     Returns:
         The result; its verdict may be ``infeasible``, which is no error.
@@ -168,7 +199,15 @@ def build(
 
     from lighten.search import build as search
 
-    result = search(known, folder, base=base, progress=progress or Progress(), workers=workers, command=command)
+    result = search(
+        known,
+        folder,
+        base=base,
+        progress=progress or Progress(),
+        workers=workers,
+        command=command,
+        interruptible=interruptible,
+    )
     report.write(folder)
     return Result(folder, result)
 
@@ -268,6 +307,24 @@ def extend(
     folder = Path(out) if out is not None else Path("runs") / f"{model_name(str(model))}-{tokens}"
     facts = extend_folder(found[0], folder, Extension(tokens, window, globals, layers))
     return {"model": str(folder), **facts}
+
+
+def explain(run: str | Path, *, examples: int = 5) -> dict[str, Any]:
+    """Return why a build chose its model: what came close, what bound, what each step bought, which answers changed.
+
+    Everything is read from the run folder; nothing is trained or predicted anew. Of a compression of a classifier,
+    what its steps bought and which answers changed.
+
+    Args:
+        run: the folder of a finished build or compression.
+        examples: texts to show of each class that was fixed, and that was broken, at most.
+
+    Raises:
+        InputError: no such result, or its predictions are missing or damaged.
+    """
+    from lighten.report import explain as work
+
+    return work(run, examples)
 
 
 def _command(verb: str, recipe: object, folder: Path, named: bool, overrides: list[str], workers: int) -> str:

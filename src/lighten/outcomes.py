@@ -97,6 +97,14 @@ class Result(_Outcome):
         """Every model that was considered."""
         return list(self["candidates"])
 
+    @property
+    def frontier(self) -> list[dict[str, Any]]:
+        """The measured models that no other beats in quality, latency, size and memory together, the simplest first.
+
+        Empty for a result of a version that did not look for them.
+        """
+        return list(self.get("frontier", []))
+
 
 class TrainResult(_Outcome):
     """The outcome of a training: a read-only view of its ``result.json``.

@@ -83,6 +83,19 @@ def test_infeasible_exits_3_and_delivers(run, recipe, search, tmp_path):
     assert json.loads(run("build", recipe, "--json").stdout)["binding_limit"] == "latency_ms"
 
 
+def test_what_the_verdict_is_to_be_read_with(run, recipe, search):
+    search.result = {
+        **infeasible_result(),
+        "stopped_early": True,
+        "unreachable": ["latency_ms=0.01: the fastest model, TF-IDF + linear, has 0.05 ms"],
+    }
+    done = run("build", recipe)
+    assert done.exit_code == 3
+    assert "Nothing fits: latency_ms=0.01: the fastest model, TF-IDF + linear, has 0.05 ms." in done.stdout
+    assert "Stopped early: the same command goes on" in done.stdout
+    assert search.calls[0]["interruptible"] is True
+
+
 @every_error("run the same command to go on")
 def test_errors(run, recipe, search, error, status, words):
     search.result = error

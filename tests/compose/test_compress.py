@@ -14,7 +14,7 @@ from tests.helpers.checkpoints import check_loads
 import lighten
 from lighten.compose import classification
 from lighten.compress.steps import Layers, Vocabulary
-from lighten.measure import evidence
+from lighten.measure import instruments
 from lighten.pipeline.compression_result import compression_json_schema, is_compression, read_compression
 
 STEPS = "layers=1,vocabulary,int8"
@@ -23,9 +23,9 @@ STEPS = "layers=1,vocabulary,int8"
 @pytest.fixture
 def unweighed(monkeypatch):
     """Memory and cold start are measured in the fixture `run`; a process for each model takes its time."""
-    for module in (classification, evidence):
+    for module in (classification, instruments):
         monkeypatch.setattr(module, "peak_memory_mb", lambda *args: 1.0)
-    monkeypatch.setattr(evidence, "cold_start_ms", lambda *args: 1.0)
+    monkeypatch.setattr(instruments, "cold_start_ms", lambda *args: 1.0)
 
 
 def test_the_result_follows_the_shipped_schema(run):

@@ -12,7 +12,7 @@ from tests.helpers.checkpoints import sentences
 import lighten
 from lighten.compose import classification
 from lighten.errors import InputError
-from lighten.measure import evidence
+from lighten.measure import instruments
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,9 @@ def documents(tmp_path_factory):
 
 
 def test_an_extension_in_a_plan(fitted, documents, tmp_path, monkeypatch):
-    for module in (classification, evidence):
+    for module in (classification, instruments):
         monkeypatch.setattr(module, "peak_memory_mb", lambda *args: 1.0)
-    monkeypatch.setattr(evidence, "cold_start_ms", lambda *args: 1.0)
+    monkeypatch.setattr(instruments, "cold_start_ms", lambda *args: 1.0)
     columns = {"text": "review", "label": "verdict", "set": TARGET}
     steps = "extend=128:window=8,layers=1,distil:epochs=1,int8"
     result = lighten.compress(fitted, steps, documents, out=tmp_path / "run", **columns)

@@ -16,7 +16,7 @@ from lighten.models.checkpoint import read_config, read_state
 from lighten.models.encoder import encoder_from_state
 from lighten.models.layout import Shape, shape_of
 from lighten.runtime import load
-from lighten.search.costs import weight_bytes
+from lighten.search.cost.shapes import weight_bytes
 
 SERVING = Serving(("bad", "good"), 32, 1)
 

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -60,6 +61,37 @@ def test_an_interrupt_takes_the_worker_along(monkeypatch, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         ask({}, interrupt)
     assert time.monotonic() - started < 30
+
+
+def test_ctrl_c_does_not_reach_the_worker(monkeypatch, tmp_path):
+    """A terminal sends SIGINT to every process of the group; the one that asked decides."""
+    code = (
+        "import json, os, signal, sys, time\n"
+        "print(json.dumps({'progress': os.getpid()}), flush=True)\n"
+        "time.sleep(0.3)\n"
+        "print(json.dumps({'answer': 'alive'}))"
+    )
+    fake(monkeypatch, tmp_path, code)
+    assert ask({}, lambda worker: os.kill(int(worker), signal.SIGINT)) == "alive"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())  # this process hears it again
+
+
+def test_a_worker_that_hangs_is_ended_and_named(monkeypatch, tmp_path):
+    fake(monkeypatch, tmp_path, "import time; print('{\"progress\": 0.5}', flush=True); time.sleep(60)")
+    started = time.monotonic()
+    with pytest.raises(LightenError, match=r"said nothing for 0\.5 seconds"):
+        ask({}, silence=0.5)
+    assert time.monotonic() - started < 30
+
+
+def test_a_worker_that_speaks_may_take_its_time(monkeypatch, tmp_path):
+    code = (
+        "import json, time\n"
+        "for i in range(8): print(json.dumps({'progress': i}), flush=True); time.sleep(0.25)\n"
+        "print(json.dumps({'answer': 7}))"
+    )
+    fake(monkeypatch, tmp_path, code)
+    assert ask({}, silence=1.5) == 7
 
 
 def test_the_worker_imports_nothing_of_weight():

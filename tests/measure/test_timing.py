@@ -155,5 +155,14 @@ def test_the_result_has_the_shape_of_result_json():
     made = latency.summarise(np.array([[1.0, 2.0], [3.0, 4.0]]), 1, 32, 2, seed=0)
     assert isinstance(made, Latency)
     content = made.to_dict()
-    assert list(content) == ["p50", "p95", "ci95", "batch", "tokens", "threads"]
+    assert list(content) == ["mean", "p50", "p95", "ci95", "batch", "tokens", "threads"]
     assert content["p50"] == 2.5 and content["p95"] == 3.85 and len(content["ci95"]) == 2
+
+
+def test_one_call_that_waited_for_another_process_does_not_make_the_mean():
+    calls = np.full((10, 10), 2.0)
+    assert latency.winsorised_mean(calls) == 2.0
+    calls[3, 4] = 500.0
+    assert latency.winsorised_mean(calls) == 2.0
+    mixed = np.repeat([[1.0, 3.0]], 50, axis=0)
+    assert latency.winsorised_mean(mixed) == mixed.mean() == 2.0  # what is slow regularly counts

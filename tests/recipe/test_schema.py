@@ -19,7 +19,7 @@ LEAST = {
 def test_the_least_recipe_has_good_defaults():
     recipe = parse_recipe(LEAST)
     assert recipe.objective == "latency_ms"
-    assert recipe.budget.model_dump(exclude_none=True) == {"build_minutes": 30.0}
+    assert recipe.budget.model_dump(exclude_none=True) == {"build_minutes": 30.0, "latency_percentile": "p95"}
     assert (recipe.target.threads, recipe.target.batch, recipe.target.tokens) == (2, 1, 32)
     assert recipe.data.prepare == recipe.steps == "auto"
     assert recipe.seed == 0

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 # ruff: noqa: E501
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.report.explained_sample import explained_result
 from tests.report.sample import bare_result, infeasible_result, sample_result
 
 from lighten.pipeline.result import candidate
+from lighten.report import render
 from lighten.report.axis import Axis, linear, logarithmic
 from lighten.report.curves import curves
 from lighten.report.limits import budget_rows, misses
+from lighten.report.marks import radius, size_legend
 from lighten.report.scatter import describe, frontier, scatter
 
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False)
@@ -168,3 +172,57 @@ def test_reference_and_chosen_are_comparable_when_only_their_test_is_in_the_resu
     assert marks["reference"]["y"] < marks["student-2L-12k-int8"]["y"] < marks["linear"]["y"]
     assert {mark["name"] for mark in plot["sealed"]} == {"reference", "student-2L-12k-int8"}
     assert plot["limit_y_text"] == "82.6 points"
+
+
+def test_the_area_of_a_mark_is_its_size():
+    marks = {mark["name"]: mark for mark in scatter(explained_result())["points"]}
+    large, small = marks["reference"]["size"], marks["student-3L-12k-int8"]["size"]
+    assert (large / small) ** 2 == pytest.approx(91.5 / 10.7, rel=0.05)
+    assert marks["linear"]["size"] >= 3.5  # else nobody would see it
+    sizes = [mark["size"] for mark in scatter(explained_result())["points"]]
+    assert sizes == sorted(sizes, reverse=True)  # small ones are drawn on top
+
+
+def test_the_legend_of_sizes_has_the_extremes():
+    legend = scatter(explained_result())["sizes"]
+    assert [one["text"] for one in legend] == ["3.1 MB", "91.5 MB"]
+    assert legend[0]["size"] < legend[1]["size"]
+    assert size_legend([], 17) == size_legend([5.0, 5.0], 17) == []
+    assert radius(None, 10, 17) == radius(3, 0, 17) == 6.0
+
+
+def test_what_another_beats_in_everything_is_pale():
+    result = explained_result()
+    marks = {mark["name"]: mark["member"] for mark in scatter(result)["points"]}
+    assert marks == {name: name != "frozen-2L-int8" for name in marks}
+    result["frontier"] = []  # an earlier version: quality and latency decide
+    marks = {mark["name"]: mark["member"] for mark in scatter(result)["points"]}
+    assert not marks["frozen-2L-int8"] and marks["linear"] and marks["reference"]
+
+
+def test_intervals_of_reference_and_chosen_come_from_the_frontier():
+    result = explained_result()
+    result["candidates"] = [one for one in result["candidates"] if one["rung"] != "reference"]
+    for index, one in enumerate(result["candidates"]):
+        if one["name"] == result["chosen"]["name"]:
+            result["candidates"][index] = result["chosen"]
+    marks = {mark["name"]: mark for mark in scatter(result)["points"]}
+    for name in ("reference", "student-2L-12k-int8"):
+        assert marks[name]["tall"] and marks[name]["tall"][0] > marks[name]["y"] > marks[name]["tall"][1]
+
+
+def test_the_axis_is_that_of_the_percentile_that_is_limited():
+    result = explained_result()
+    result["budget"]["latency_percentile"] = "p50"
+    plot, usual = scatter(result), scatter(explained_result())
+    assert plot["percentile"] == "p50"
+    mark, other = (next(m for m in p["points"] if m["name"] == "reference") for p in (plot, usual))
+    assert plot["limit_x"] - mark["x"] > usual["limit_x"] - other["x"]  # a median is nearer to the limit than p95
+
+
+def test_a_cascade_has_a_shape_of_its_own():
+    result = explained_result()
+    result["candidates"][5]["rung"] = "cascade"
+    html = render(result)
+    assert 'class="dot cascade' in html and 'class="dot cascade' not in render(explained_result())
+    assert "cascade" in scatter(result)["rungs"]

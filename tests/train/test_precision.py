@@ -55,7 +55,7 @@ def stepped(monkeypatch):
 class Rows:
     """As much of a batch as the choice looks at."""
 
-    ids = torch.zeros(4, 16)
+    shape = (4, 16)
 
 
 MODEL = torch.nn.Linear(8, 2)

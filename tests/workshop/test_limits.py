@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from lighten.errors import InputError
 from lighten.recipe import Budget
-from lighten.workshop.limits import all_limits, binding, check, cost_limits, quality_limit, total_excess
+from lighten.workshop.limits import (
+    all_limits,
+    binding,
+    check,
+    check_class_floors,
+    class_limits,
+    class_words,
+    cost_limits,
+    quality_limit,
+    total_excess,
+)
 
 METRICS = {
     "latency_ms": {"p50": 1.0, "p95": 2.0},
@@ -75,3 +86,51 @@ def test_of_perplexity_less_is_better() -> None:
     metrics = {"throughput_per_s": 40.0, "decode_per_s": {"value": 40.0}, "quality": worse}
     units = [limit.to_dict()["unit"] for limit in all_limits(Budget(throughput_per_s=30, quality=-5), metrics)]
     assert units == ["tokens/s", "%"]
+
+
+PER_CLASS = {
+    "value": 82.0,
+    "delta": -2.5,
+    "per_class": {
+        "fresh": {"value": 90.0, "delta": -1.0, "n": 40},
+        "rotten": {"value": 60.0, "delta": -8.0, "n": 10},
+        "mixed": {"value": None, "delta": None, "n": 0},
+    },
+}
+
+
+def test_one_floor_stands_for_every_class_that_has_examples() -> None:
+    found = {limit.name: limit.met for limit in class_limits(Budget(quality_per_class=-5), PER_CLASS)}
+    assert found == {"quality_per_class[fresh]": True, "quality_per_class[rotten]": False}
+    absolute = class_limits(Budget(quality_per_class=50), PER_CLASS)
+    assert [limit.value for limit in absolute] == [90.0, 60.0] and all(limit.met for limit in absolute)
+
+
+def test_floors_by_label_leave_the_other_classes_free() -> None:
+    (limit,) = class_limits(Budget(quality_per_class={"fresh": 95}), PER_CLASS)
+    assert limit.to_dict() == {
+        "name": "quality_per_class[fresh]", "limit": 95.0, "value": 90.0, "met": False, "unit": "points",
+    }  # fmt: skip
+    assert class_words(limit.name) == "recall of 'fresh'" and class_words("size_mb") == "size_mb"
+
+
+def test_the_class_missed_by_most_binds() -> None:
+    metrics = {"size_mb": 1.01, "quality": PER_CLASS}
+    limits = all_limits(Budget(size_mb=1, quality=-3, quality_per_class={"fresh": -0.5, "rotten": -1}), metrics)
+    assert binding(limits) == "quality_per_class[rotten]"
+    assert total_excess(limits) == pytest.approx(0.01 + 0.05 + 0.7)
+
+
+def test_a_floor_that_was_not_measured_is_not_met() -> None:
+    (limit,) = class_limits(Budget(quality_per_class={"fresh": -1}), {"value": 80.0, "delta": 0.0})
+    assert limit.value is None and not limit.met
+
+
+def test_floors_for_classes_that_cannot_be_checked_are_refused() -> None:
+    counts = {"fresh": 40, "rotten": 0}
+    check_class_floors(Budget(quality_per_class={"fresh": -1}), counts)
+    check_class_floors(Budget(quality_per_class=-1), counts)
+    with pytest.raises(InputError, match=r"budget.quality_per_class: label 'fresj' .* did you mean 'fresh'"):
+        check_class_floors(Budget(quality_per_class={"fresj": -1}), counts)
+    with pytest.raises(InputError, match="'rotten' has no example on test"):
+        check_class_floors(Budget(quality_per_class={"rotten": -1}), counts)

@@ -11,6 +11,7 @@ from lighten.cli.audit import audit
 from lighten.cli.build import build
 from lighten.cli.compare_attention import compare_attention
 from lighten.cli.compress import compress
+from lighten.cli.explain import explain
 from lighten.cli.extend import extend
 from lighten.cli.plan import plan
 from lighten.cli.predict import predict
@@ -32,7 +33,21 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich help costs a tenth of a second and does not pipe well
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (build, compress, train, prepare, audit, compare_attention, extend, plan, predict, report, verify, schema):
+for verb in (
+    build,
+    compress,
+    train,
+    prepare,
+    audit,
+    compare_attention,
+    explain,
+    extend,
+    plan,
+    predict,
+    report,
+    verify,
+    schema,
+):
     app.command()(verb)
 
 

@@ -18,20 +18,23 @@ def build(
     set: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. budget.latency_ms=2.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that may work at a time; today 1 is used.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Students trained at the same time, each in its own process.")
+    ] = 1,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Build the best model that fits the recipe's budget.
 
-    Everything finished is kept in the run folder: the same command goes on after an interruption.
+    Everything finished is kept in the run folder: the same command goes on after an interruption. Ctrl-C once stops
+    exploring and proves and delivers the best model so far; twice, or before the reference is measured, ends at once.
     """
     with guarded(debug, interrupted="interrupted; run the same command to go on"):
         from lighten.api import build as run
         from lighten.cli.progress import RichProgress
 
         with RichProgress() as progress:
-            result = run(recipe, out, set=set or (), workers=workers, progress=progress)
+            result = run(recipe, out, set=set or (), workers=workers, progress=progress, interruptible=True)
         if json:
             import json as format_json
 

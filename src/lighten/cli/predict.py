@@ -14,7 +14,7 @@ from lighten.cli.guard import Debug, Json, guarded
 from lighten.errors import InputError
 
 if TYPE_CHECKING:
-    from lighten.runtime import Classifier
+    from lighten.runtime import TextClassifier
 
 CHUNK = 512  # texts held at a time where the output can be streamed
 
@@ -35,7 +35,8 @@ def predict(
 ) -> None:
     """Predict texts: label, score and text per line, tab-separated; --json prints a list.
 
-    A language model continues each text; a summariser writes a summary per line.
+    With --json a cascade says of each text which of its two models answered. A language model continues each
+    text; a summariser writes a summary per line.
     """
     with guarded(debug):
         texts = _texts(text or [], input, column)
@@ -83,7 +84,7 @@ def _texts(given: list[str], file: Path | None, column: str) -> Iterable[str]:
     return lines(sys.stdin.buffer, "standard input")
 
 
-def _predictions(model: Classifier, texts: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _predictions(model: TextClassifier, texts: Iterable[str]) -> Iterator[dict[str, Any]]:
     stream = iter(texts)
     while chunk := list(islice(stream, CHUNK)):
         for text, found in zip(chunk, model.predict(chunk), strict=True):

@@ -20,7 +20,7 @@ _ROWS = (
 
 def summary(result: Result) -> str:
     """Return the lines to print, without colour: they are a result and may be piped."""
-    parts = [result["sentence"]]
+    parts = ["\n".join([result["sentence"], *_circumstances(result)])]
     rows = [
         [row["title"], row["rule"], row["value"], "met" if row["met"] else "NOT MET"]
         for row in budget_rows(result.to_dict())
@@ -36,6 +36,14 @@ def summary(result: Result) -> str:
         places.append(f'use it  lighten predict {shlex.quote(str(result.model_folder))} "your text"')
     parts.append("\n".join(places))
     return "\n\n".join(parts)
+
+
+def _circumstances(result: Result) -> list[str]:
+    """Return what the verdict is to be read with: why nothing fits, and that there is more to explore."""
+    lines = [f"Nothing fits: {text}." for text in result.get("unreachable", [])]
+    if result.get("stopped_early"):
+        lines.append("Stopped early: the same command goes on exploring with the time left.")
+    return lines
 
 
 def _compared(result: Result) -> list[list[str]]:

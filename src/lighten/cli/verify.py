@@ -17,11 +17,11 @@ def verify(
 ) -> None:
     """Check a model folder: every file's checksum, then its self-test on this machine."""
     with guarded(debug):
-        from lighten.runtime import Classifier, Generator, load, load_generator, read_folder
+        from lighten.runtime import Generator, TextClassifier, load, load_generator, read_folder
         from lighten.runtime.folder import LANGUAGE
 
         language = read_folder(folder).task == LANGUAGE
-        model: Classifier | Generator = load_generator(folder) if language else load(folder)
+        model: TextClassifier | Generator = load_generator(folder) if language else load(folder)
         model.verify()
         differences = model.self_test()
         if differences:

@@ -119,6 +119,7 @@ class Classification(Kind):
             seconds=PROOF_SECONDS,
             progress=self.work.progress,
             also=also,
+            per_class=self.work.recipe.budget.quality_per_class is not None,
         )
 
     def outcome(self, proof: Mapping[str, Any]) -> str:

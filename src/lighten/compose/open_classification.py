@@ -17,6 +17,7 @@ from lighten.pipeline.examples import read_examples
 from lighten.progress import Progress
 from lighten.recipe import Recipe
 from lighten.train.precision import Precision, choose
+from lighten.workshop.limits import check_class_floors
 from lighten.workshop.opening import prepare_table
 from lighten.workshop.work import Work
 
@@ -42,6 +43,7 @@ def open_classification(
         ordered = recipe.data.model_copy(update={"labels": known})
         table = prepare_table(recipe.model_copy(update={"data": ordered}), workspace, base, progress, identity.data)
         labels = known
+    check_class_floors(recipe.budget, table.metrics["splits"]["test"]["by_label"])
     train, validation = (read_examples(table.path / f"{part}.jsonl") for part in ("train", "validation"))
     shape = shape_of(config, len(labels))
     longest = max(shape.positions, *(step.longest() for step in identity.steps))

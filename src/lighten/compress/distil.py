@@ -39,13 +39,13 @@ class Distil(ModelStep):
     """Passes over the data; an upper limit under a clock."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak; chosen by the width when left out: three times the rate of fine-tuning (6e-4 at 384)."""
-    temperature: float = Field(default=2.0, gt=0)
+    temperature: float = Field(default=2.0, gt=0, json_schema_extra={"search": [1.0, 2.0, 4.0]})
     """Softens both distributions."""
     final_temperature: float | None = Field(default=None, gt=0)
     """Where the temperature ends, in a straight line over the training; left out, it stays."""
-    label_weight: float = Field(default=0.5, ge=0)
+    label_weight: float = Field(default=0.5, ge=0, json_schema_extra={"search": [0.0, 0.5, 1.0]})
     """Weight of the hard labels beside the soft ones."""
-    states_weight: float = Field(default=10.0, ge=0)
+    states_weight: float = Field(default=10.0, ge=0, json_schema_extra={"search": [1.0, 10.0]})
     """Weight of the hidden states."""
     layers: Literal["last", "uniform"] | dict[int, int] = "last"
     """Which layers' states and attention maps are matched: ``last``, ``uniform``, or student layer to teacher layer

@@ -29,7 +29,7 @@ class Layers(ModelStep):
     name: ClassVar[str] = "layers"
     short: ClassVar[str] = "count"
 
-    count: int | None = Field(default=None, ge=1, json_schema_extra={"search": [1, 2, 3, 4, 6]})
+    count: int | None = Field(default=None, ge=1, json_schema_extra={"search": [1, 2, 3, 4, 6, 8, 12]})
     """Layers to keep."""
     map: Literal["first", "last", "spread", "alternate", "ends", "importance", "searched"] = "spread"
     """Which: the ``first``, the ``last``, the last of each of `count` equal blocks (``spread``, also called

@@ -28,7 +28,7 @@ _HOME = {
     "compare_answers": "evidence",
     "gather": "evidence",
     "quality_of": "evidence",
-    "quality_on": "evidence",
+    "quality_on": "instruments",
 }
 
 __all__ = sorted(_HOME)

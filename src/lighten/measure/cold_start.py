@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from lighten.errors import LightenError
-from lighten.measure.process import PYTHON
+from lighten.measure.process import PYTHON, deaf_to_interrupts
 
 TEXT = "a short text to start with"
 
@@ -29,9 +29,9 @@ def cold_start_ms(folder: str | Path, runs: int = 3) -> float:
 def _once(folder: Path) -> float:
     command = [*PYTHON, "-m", "lighten.runtime", str(folder), TEXT]
     started = time.perf_counter()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
-    ) as process:
+    with deaf_to_interrupts():
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    with process:
         line = process.stdout.readline() if process.stdout else b""
         elapsed = time.perf_counter() - started
         _, errors = process.communicate()

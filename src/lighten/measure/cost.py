@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from lighten.measure.cascade import mix
 from lighten.measure.latency import Latency, summarise
 from lighten.measure.memory import peak_memory_mb
 from lighten.measure.process import ask
 from lighten.measure.size import size_mb
 from lighten.measure.timing import MIN_CALLS
+from lighten.runtime.folder import read_folder
 
 LARGE_BATCH = 32
 """Texts per call for throughput."""
@@ -36,18 +38,34 @@ def time_in_fresh_process(
         runs: each with ``batch``, ``tokens``, ``calls``, ``seconds`` and ``warmup``.
         seed: of the token ids and of the order.
         progress: called with the share that is done.
+
+    Returns:
+        A latency by name for each run; of a cascade a `Mixed`, with the share that its folder says is passed on.
     """
     request = {"do": "timings", "folders": as_text(folders), "threads": threads, "runs": runs, "seed": seed}
+
+    def latency(name: str, timed: Any, run: dict[str, Any]) -> Latency:
+        if not isinstance(timed, dict):
+            return summarise(np.array(timed), run["batch"], run["tokens"], threads, seed)
+        parts = read_folder(folders[name]).cascade
+        assert parts is not None
+        kinds = {int(passed): np.array(samples) for passed, samples in timed.items()}
+        return mix(kinds, parts.passed_on, parts.examples, run["batch"], run["tokens"], threads, seed)
+
     return [
-        {
-            name: summarise(np.array(samples), run["batch"], run["tokens"], threads, seed)
-            for name, samples in timed.items()
-        }
+        {name: latency(name, samples, run) for name, samples in timed.items()}
         for run, timed in zip(runs, ask(request, progress), strict=True)
     ]
 
 
-def costs(folders: Folders, target: Target, *, seed: int = 0, seconds: float = 2.0) -> dict[str, dict[str, Any]]:
+def costs(
+    folders: Folders,
+    target: Target,
+    *,
+    seed: int = 0,
+    seconds: float = 2.0,
+    weigh: Callable[[Path], float] | None = None,
+) -> dict[str, dict[str, Any]]:
     """Measure what does not depend on the weights.
 
     Args:
@@ -55,6 +73,7 @@ def costs(folders: Folders, target: Target, *, seed: int = 0, seconds: float = 2
         target: ``threads``, ``batch`` and ``tokens``.
         seed: of the token ids and of the order.
         seconds: for all timings together; too few calls for a percentile take longer.
+        weigh: returns the peak memory of a folder; measured when left out.
 
     Returns:
         By name: ``latency_ms``, ``throughput_per_s``, ``size_mb`` and ``peak_memory_mb`` as in ``result.json``.
@@ -64,7 +83,7 @@ def costs(folders: Folders, target: Target, *, seed: int = 0, seconds: float = 2
         timing_run(LARGE_BATCH, target["tokens"], 4, seconds / 2),
     ]
     alone, large = time_in_fresh_process(folders, target["threads"], runs, seed)
-    weighed = once_per_folder(folders, lambda folder: peak_memory_mb(folder, target))
+    weighed = once_per_folder(folders, weigh or (lambda folder: peak_memory_mb(folder, target)))
     return {
         name: {
             "latency_ms": alone[name].to_dict(),

@@ -10,56 +10,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lighten.measure.cold_start import cold_start_ms
-from lighten.measure.cost import (
-    LARGE_BATCH,
-    Folders,
-    Share,
-    Target,
-    as_text,
-    once_per_folder,
-    time_in_fresh_process,
-    timing_run,
-)
-from lighten.measure.examples import read_groups
-from lighten.measure.latency import Latency, ratio_interval
-from lighten.measure.memory import peak_memory_mb
-from lighten.measure.process import ask
+from lighten.measure.cascade import with_shares
+from lighten.measure.cost import Folders, Share, Target, once_per_folder
+from lighten.measure.instruments import Instruments, Timed
+from lighten.measure.latency import ratio_interval
+from lighten.measure.per_class import class_recalls
 from lighten.measure.quality import Answers, Comparison, compare
 from lighten.measure.size import size_mb
 from lighten.measure.statistics import Interval
-from lighten.measure.timing import MIN_CALLS
 from lighten.progress import Progress, Stage
-
-
-def quality_on(
-    folders: Folders, examples: Path, *, threads: int, batch: int = 1, progress: Share | None = None
-) -> Answers:
-    """Run models over labelled examples in a fresh process.
-
-    Args:
-        folders: model folders by name; their labels may be in different orders, the first one's is kept.
-        examples: JSON lines of text and label.
-        threads: of each prediction.
-        batch: most texts per call.
-        progress: called with the share that is done.
-    """
-    request = {
-        "do": "logits",
-        "folders": as_text(folders),
-        "examples": str(examples),
-        "threads": threads,
-        "batch": batch,
-    }
-    found = ask(request, progress)
-    return Answers(
-        labels=tuple(found["labels"]),
-        truth=np.array(found["truth"], dtype=np.int64),
-        logits={name: np.array(rows, dtype=np.float32) for name, rows in found["logits"].items()},
-        groups=read_groups(examples),
-    )
 
 
 def compare_answers(
@@ -71,10 +30,21 @@ def compare_answers(
 
 
 def quality_of(
-    answers: Answers, name: str, reference: str, *, split: str, metric: str = "accuracy", seed: int = 0
+    answers: Answers,
+    name: str,
+    reference: str,
+    *,
+    split: str,
+    metric: str = "accuracy",
+    seed: int = 0,
+    per_class: bool = False,
 ) -> dict[str, Any]:
-    """Return the ``quality`` object of ``result.json``: a model's metric and its difference to the reference."""
+    """Return the ``quality`` object of ``result.json``: a model's metric and its difference to the reference.
+
+    With `per_class` the recall of each class too, see `per_class.class_recalls`.
+    """
     compared = compare_answers(answers, name, reference, metric, seed)
+    said = (answers.predicted(reference), answers.predicted(name))
     return {
         "metric": metric,
         "value": round(compared.candidate.value, 4),
@@ -83,6 +53,7 @@ def quality_of(
         "delta_ci95": _ends(compared.difference),
         "split": split,
         "n": len(answers.truth),
+        **({"per_class": class_recalls(answers.truth, *said, answers.labels)} if per_class else {}),
     }
 
 
@@ -97,6 +68,8 @@ def gather(
     seconds: float = 10.0,
     progress: Progress | None = None,
     also: Folders | None = None,
+    per_class: bool = False,
+    instruments: Instruments | None = None,
 ) -> dict[str, Any]:
     """Measure the chosen model and the reference once more, and the quality on the sealed test.
 
@@ -110,6 +83,8 @@ def gather(
         seconds: for all timings together.
         progress: where to report.
         also: further models by name, which answer the test in the same pass and are not timed.
+        per_class: whether the recall of each class is wanted too.
+        instruments: to measure with; everything is measured anew when left out.
 
     Returns:
         ``chosen`` and ``reference`` (the ``metrics`` of a candidate in ``result.json``), ``comparison`` (speed-ups at
@@ -118,23 +93,22 @@ def gather(
         that one's, with its paired interval.
     """
     folders = {"chosen": Path(chosen), "reference": Path(reference)}
+    tools = instruments or Instruments()
     with (progress or Progress()).stage("evidence", total=1.0) as stage:
-        answers = quality_on(
-            {**folders, **(also or {})},
-            test,
-            threads=target["threads"],
-            batch=target["batch"],
-            progress=_part(stage, 0.0, 0.5, "quality on the sealed test"),
-        )
-        timed = _timings(folders, target, seed, seconds, _part(stage, 0.5, 0.8, "latency and throughput"))
+        everyone = {**folders, **(also or {})}
+        answers = tools.answer(everyone, test, target, _part(stage, 0.0, 0.5, "quality on the sealed test"))
+        timed = tools.time(folders, target, seed, seconds, _part(stage, 0.5, 0.8, "latency and throughput"))
+        timed = {batch: with_shares(found, answers.passed_on, seed) for batch, found in timed.items()}
         stage.update(0.8, doing="peak memory")
-        weighed = once_per_folder(folders, lambda folder: peak_memory_mb(folder, target))
+        weighed = once_per_folder(folders, lambda folder: tools.weigh(folder, target))
         stage.update(0.9, doing="cold start")
-        started = once_per_folder(folders, cold_start_ms)
+        started = once_per_folder(folders, tools.start)
         stage.update(1.0)
     metrics = {
         name: {
-            "quality": quality_of(answers, name, "reference", split="test", metric=metric, seed=seed),
+            "quality": quality_of(
+                answers, name, "reference", split="test", metric=metric, seed=seed, per_class=per_class
+            ),
             "latency_ms": timed["target"][name].to_dict(),
             "throughput_per_s": round(timed["large"][name].per_second, 2),
             "size_mb": round(size_mb(folder), 4),
@@ -160,29 +134,7 @@ def _beside(answers: Answers, name: str, metric: str, seed: int) -> dict[str, An
     }
 
 
-def _timings(
-    folders: Folders, target: Target, seed: int, seconds: float, progress: Share
-) -> dict[str, dict[str, Latency]]:
-    """Time at the target's batch, at batch 1 and at the large one; equal conditions are timed once."""
-    batches = {"target": target["batch"], "one": 1, "large": LARGE_BATCH}
-    distinct = list(dict.fromkeys(batches.values()))
-    # Where the target's batch is the large one, its p95 needs the calls.
-    runs = [
-        timing_run(
-            batch,
-            target["tokens"],
-            12 if batch == LARGE_BATCH != target["batch"] else MIN_CALLS,
-            seconds / len(distinct),
-        )
-        for batch in distinct
-    ]
-    timed = time_in_fresh_process(folders, target["threads"], runs, seed, progress)
-    return {name: timed[distinct.index(batch)] for name, batch in batches.items()}
-
-
-def _comparison(
-    folders: Folders, answers: Answers, timed: dict[str, dict[str, Latency]], metric: str, seed: int
-) -> dict[str, Any]:
+def _comparison(folders: Folders, answers: Answers, timed: Timed, metric: str, seed: int) -> dict[str, Any]:
     one = ratio_interval(timed["one"], "reference", "chosen", seed)
     large = ratio_interval(timed["large"], "reference", "chosen", seed)
     difference = compare_answers(answers, "chosen", "reference", metric, seed).difference

@@ -7,7 +7,7 @@ it, so resampling examples is drawing how often each such combination occurs (a 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -35,12 +35,14 @@ class Answers:
         truth: the true class of each example, [n].
         logits: of each model, float32 [n, classes].
         groups: what each example belongs to, [n], or None; examples of a group are resampled together.
+        passed_on: of each cascade: for which examples its second model answered, bool [n].
     """
 
     labels: tuple[str, ...]
     truth: Indices
     logits: dict[str, npt.NDArray[np.float32]]
     groups: Indices | None = None
+    passed_on: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
 
     def predicted(self, name: str) -> Indices:
         """Return the class that a model chose for each example, [n]."""
@@ -50,7 +52,8 @@ class Answers:
         """Return the answers of both sets of models, which must be about the same examples."""
         if self.labels != other.labels or not np.array_equal(self.truth, other.truth):
             raise ValueError("these answers are about other examples or other labels")
-        return Answers(self.labels, self.truth, {**self.logits, **other.logits}, self.groups)
+        passed_on = {**self.passed_on, **other.passed_on}
+        return Answers(self.labels, self.truth, {**self.logits, **other.logits}, self.groups, passed_on)
 
 
 def confusion(truth: Indices, predicted: Indices, classes: int) -> Counts:

@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from lighten.errors import InputError
+from lighten.measure.cascade import Call, calls_of, mix
 from lighten.measure.latency import Latency, summarise
+from lighten.runtime.cascade import Cascade
 from lighten.runtime.classifier import Classifier, load
 from lighten.runtime.cut import chunk_starts
 from lighten.runtime.tokens import Ids
@@ -36,7 +38,7 @@ def time_models(folders: Mapping[str, Path], *, threads: int, **options: Any) ->
 
 
 def time_classifiers(
-    loaded: Mapping[str, Classifier],
+    loaded: Mapping[str, Classifier | Cascade],
     *,
     batch: int,
     tokens: int,
@@ -59,29 +61,31 @@ def time_classifiers(
         progress: called with the share that is done, between blocks.
 
     Returns:
-        By name; all have the same number of rounds.
+        By name; all have the same number of rounds. Of a cascade a `Mixed`, with the share that its folder says.
 
     Raises:
         InputError: more tokens than a model has positions.
     """
     random = np.random.default_rng(seed)
-    inputs = {name: random_inputs(classifier, batch, tokens, random) for name, classifier in loaded.items()}
-    first = {name: _warm(item, *inputs[name], max(1, warmup)) for name, item in loaded.items()}
+    kinds = {name: _calls(item, batch, tokens, random) for name, item in loaded.items()}
+    calls_by = {(name, kind): call for name, found in kinds.items() for kind, call in found.items()}
+    first = {name: _warm(call, max(1, warmup)) for name, call in calls_by.items()}
     blocks = {name: _block_size(milliseconds, calls) for name, milliseconds in first.items()}
     least = max((-(-calls // size) for size in blocks.values()), default=0)
-    rounds: dict[str, list[list[float]]] = {name: [] for name in loaded}
-    names, started, done = list(loaded), time.monotonic(), 0
+    rounds: dict[tuple[str, int], list[list[float]]] = {name: [] for name in calls_by}
+    names, started, done = list(calls_by), time.monotonic(), 0
     with _undisturbed():
         while not _enough(done, least, time.monotonic() - started, seconds):
             for index in random.permutation(len(names)):
                 name = names[index]
                 if first[name] < _WARMUP_MS:  # a longer call fetches its weights anew in any case
-                    _warm(loaded[name], *inputs[name], warmup)
-                rounds[name].append(_block(loaded[name], *inputs[name], blocks[name]))
+                    _warm(calls_by[name], warmup)
+                rounds[name].append(_block(calls_by[name], blocks[name]))
             done += 1
             if progress is not None:
                 progress(min(1.0, done / least, (time.monotonic() - started) / max(seconds, 1e-9)))
-    return {name: summarise(np.array(rounds[name]), batch, tokens, loaded[name].threads, seed) for name in names}
+    timed = {name: {kind: np.array(rounds[name, kind]) for kind in found} for name, found in kinds.items()}
+    return {name: _latency(item, timed[name], batch, tokens, seed) for name, item in loaded.items()}
 
 
 def throughput(
@@ -125,11 +129,26 @@ def random_inputs(classifier: Classifier, batch: int, tokens: int, random: np.ra
     return ids, np.ones_like(ids)
 
 
-def _warm(classifier: Classifier, ids: Ids, mask: Ids, warmup: int) -> float:
+def _calls(item: Classifier | Cascade, batch: int, tokens: int, random: np.random.Generator) -> dict[int, Call]:
+    """Return what to time: one call, or of a cascade one for each number of texts passed on."""
+    if isinstance(item, Cascade):
+        return calls_of(item, batch, tokens, random, random_inputs)
+    ids, mask = random_inputs(item, batch, tokens, random)
+    return {0: lambda: item.run(ids, mask)}
+
+
+def _latency(item: Classifier | Cascade, timed: dict[int, Any], batch: int, tokens: int, seed: int) -> Latency:
+    parts = item.folder.cascade if isinstance(item, Cascade) else None
+    if parts is not None:
+        return mix(timed, parts.passed_on, parts.examples, batch, tokens, item.threads, seed)
+    return summarise(timed[0], batch, tokens, item.threads, seed)
+
+
+def _warm(call: Call, warmup: int) -> float:
     """Run uncounted calls, fewer when they are long; returns the milliseconds of the last one."""
     spent = last = 0.0
     for _ in range(warmup):
-        last = _block(classifier, ids, mask, 1)[0]
+        last = _block(call, 1)[0]
         spent += last
         if spent > _WARMUP_MS:
             break
@@ -146,12 +165,12 @@ def _block_size(milliseconds: float, calls: int) -> int:
     return int(np.clip(_BLOCK_MS / max(milliseconds, 1e-6), 1, max(1, min(10, calls // 6))))
 
 
-def _block(classifier: Classifier, ids: Ids, mask: Ids, calls: int) -> list[float]:
-    clock, run = time.perf_counter_ns, classifier.run
+def _block(call: Call, calls: int) -> list[float]:
+    clock = time.perf_counter_ns
     timings = []
     for _ in range(calls):
         start = clock()
-        run(ids, mask)
+        call()
         timings.append((clock() - start) / 1e6)
     return timings
 

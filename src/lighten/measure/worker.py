@@ -22,8 +22,10 @@ def logits(request: dict[str, Any], report: Report) -> dict[str, Any]:
     """Return the logits of several models for the same examples, and the true labels.
 
     The request has ``folders`` {name: path}, ``examples`` (JSON lines of text and label), ``threads`` and ``batch``.
+    The answer has ``passed_on`` besides, by name of each cascade: for each example whether the second model answered.
     """
     from lighten.measure.examples import align, read_examples
+    from lighten.runtime.cascade import CascadeAnswered
     from lighten.runtime.classifier import load
 
     loaded = {
@@ -33,23 +35,28 @@ def logits(request: dict[str, Any], report: Report) -> dict[str, Any]:
     orders = {name: align(labels, item.labels, str(item.folder.path)) for name, item in loaded.items()}
     texts, truth = read_examples(Path(request["examples"]), labels)
     rows: dict[str, list[Any]] = {name: [] for name in loaded}
+    passed: dict[str, list[bool]] = {}
     step = 256
     done, total = 0, max(1, len(loaded) * len(texts))
     for name, classifier in loaded.items():
         for start in range(0, len(texts), step):
-            part = classifier.logits(texts[start : start + step], max_batch=request["batch"])
-            rows[name] += part[:, orders[name]].tolist()
-            done += len(part)
+            part = classifier.answer(texts[start : start + step], max_batch=request["batch"])
+            rows[name] += part.logits[:, orders[name]].tolist()
+            if isinstance(part, CascadeAnswered):
+                passed.setdefault(name, []).extend(part.passed_on.tolist())
+            done += len(part.logits)
             report(done / total)
-    return {"labels": list(labels), "truth": truth, "logits": rows}
+    return {"labels": list(labels), "truth": truth, "logits": rows, "passed_on": passed}
 
 
 def timings(request: dict[str, Any], report: Report) -> list[dict[str, Any]]:
     """Return the timings of several models under several conditions, in milliseconds.
 
     The request has ``folders`` {name: path}, ``threads``, ``seed`` and ``runs``, each with ``batch``, ``tokens``,
-    ``calls``, ``seconds`` and ``warmup``. The answer has {name: [rounds][calls]} per run.
+    ``calls``, ``seconds`` and ``warmup``. The answer has {name: [rounds][calls]} per run; of a cascade
+    {name: {texts passed on: [rounds][calls]}}.
     """
+    from lighten.measure.cascade import Mixed
     from lighten.measure.timing import time_classifiers
     from lighten.runtime.classifier import load
 
@@ -66,7 +73,14 @@ def timings(request: dict[str, Any], report: Report) -> list[dict[str, Any]]:
             report(before + share * done)
 
         timed = time_classifiers(loaded, seed=request["seed"], progress=inner, **run)
-        answer.append({name: latency.samples.tolist() for name, latency in timed.items()})
+        answer.append(
+            {
+                name: {kind.passed: kind.samples.tolist() for kind in latency.kinds}
+                if isinstance(latency, Mixed)
+                else latency.samples.tolist()
+                for name, latency in timed.items()
+            }
+        )
         before += share
     return answer
 

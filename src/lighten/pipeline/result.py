@@ -7,12 +7,22 @@ Qualities are in points (0 to 100), times in the unit of their name, sizes in mi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from lighten.pipeline.document import RESULT, SCHEMA_VERSION, read_document, read_schema
 
-__all__ = ["RESULT", "SCHEMA_VERSION", "Candidate", "Interval", "Latency", "Measured", "Metrics", "Quality"]
-__all__ += ["candidate", "read", "result_json_schema"]
+__all__ = [
+    "RESULT",
+    "SCHEMA_VERSION",
+    "Candidate",
+    "Dominated",
+    "Estimate",
+    "Interval",
+    "Latency",
+    "Measured",
+    "Member",
+]
+__all__ += ["Metrics", "Quality", "candidate", "read", "result_json_schema"]
 
 Interval = tuple[float, float] | list[float]
 
@@ -35,8 +45,9 @@ class Quality(Measured):
 
 
 class Latency(TypedDict):
-    """Milliseconds of one call under the conditions named."""
+    """Milliseconds of one call under the conditions named; of a cascade also ``passed_on`` and ``calls``."""
 
+    mean: float
     p50: float
     p95: float
     ci95: Interval | None
@@ -64,7 +75,37 @@ class Candidate(TypedDict):
     plan: list[dict[str, Any]]
     status: Literal["measured", "cost_only", "failed"]
     reason: str | None
+    error: NotRequired[str]
+    order: NotRequired[float]
+    chance_of_floor: NotRequired[float | None]
     metrics: Metrics
+
+
+class Estimate(TypedDict):
+    """A value and its 95% interval; None where it is known exactly."""
+
+    value: float
+    ci95: Interval | None
+
+
+class Member(TypedDict):
+    """A model on the frontier: no other measured one beats it in everything it was weighed by."""
+
+    name: str
+    values: dict[str, Estimate]
+    reason: str
+    best_in: list[str]
+    ties: list[str]
+    simpler: str | None
+
+
+class Dominated(TypedDict):
+    """A model that another one beats."""
+
+    name: str
+    values: dict[str, Estimate]
+    reason: str
+    by: str
 
 
 def candidate(

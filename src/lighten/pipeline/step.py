@@ -146,13 +146,16 @@ def _explain(error: ValidationError, kind: type[Step]) -> str:
     return f"{field}: {first['msg']}; got {first['input']!r}"
 
 
-def search_space(kind: type[Step]) -> dict[str, list[Any]]:
-    """Return the values each searchable field may take, from ``Field(json_schema_extra={"search": [...]})``."""
+def search_space(kind: type[Step], metadata: str = "search") -> dict[str, list[Any]]:
+    """Return the values each searchable field may take, from ``Field(json_schema_extra={"search": [...]})``.
+
+    Under ``search_shares`` stand shares of what the model has instead of values.
+    """
     space = {}
     for name, field in kind.model_fields.items():
         extra = field.json_schema_extra
-        if isinstance(extra, dict) and "search" in extra:
-            space[name] = list(extra["search"])  # type: ignore[arg-type]
+        if isinstance(extra, dict) and metadata in extra:
+            space[name] = list(extra[metadata])  # type: ignore[arg-type]
     return space
 
 

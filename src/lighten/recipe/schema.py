@@ -5,16 +5,18 @@ Unknown keys are refused. The JSON Schema for editors is made from this file (`l
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from lighten.recipe import task as tasks
 from lighten.recipe.generate import Generate
-from lighten.recipe.section import Section
+from lighten.recipe.section import Section, text_keys
 from lighten.recipe.train import Train
 
 StepSpec = str | dict[str, Any]
+ClassFloor = Annotated[float, Field(ge=-100, le=100)]
+ClassFloors = Annotated[dict[str, ClassFloor], Field(min_length=1), BeforeValidator(text_keys)]
 DEFAULT_EPOCHS = 3.0
 """Of a training without a clock."""
 
@@ -73,7 +75,9 @@ class Budget(Section):
     """The hard limits; one that is left out does not bind."""
 
     latency_ms: float | None = Field(default=None, gt=0)
-    """p95 of one call at the target's batch and tokens, in milliseconds."""
+    """Of one call at the target's batch and tokens, in milliseconds: its p95, or what `latency_percentile` says."""
+    latency_percentile: Literal["p95", "p50", "mean"] = "p95"
+    """What `latency_ms` limits, and what is minimised: 95 of 100 calls are this fast, half of them, or the mean."""
     size_mb: float | None = Field(default=None, gt=0)
     """Files that serving the model needs (graph, tokenizer, configuration), in millions of bytes."""
     peak_memory_mb: float | None = Field(default=None, gt=0)
@@ -82,6 +86,9 @@ class Budget(Section):
     """Texts per second at batch 32 and the target's tokens: at least this many."""
     quality: float | None = Field(default=None, ge=-100, le=100)
     """Below zero: points under the reference at most; zero and above: an absolute floor in points."""
+    quality_per_class: ClassFloor | ClassFloors | None = None
+    """Floors under the recall of classes: a number for every class, or numbers by label. Below zero: points under the
+    reference's recall of that class at most; zero and above: absolute points."""
     build_minutes: float = Field(default=30.0, gt=0)
     """Wall-clock minutes the build may take; a training too, but only where it is given."""
 
@@ -91,12 +98,15 @@ class Search(Section):
 
     candidates: int | None = Field(default=None, ge=1)
     """Train exactly this many candidates by epochs instead of by the clock (reproducible)."""
-    rungs: list[Literal["linear", "frozen", "student"]] | None = None
+    rungs: list[Literal["linear", "frozen", "student", "cascade"]] | None = None
     """Which kinds of model to consider."""
     layers: list[int] | None = None
     """Depths of the students to consider."""
     intermediate: list[int] | None = None
     """Widths of the students' feed-forward layers to consider."""
+    hidden: list[int] | None = None
+    """Hidden widths of the students to consider, heads with them; narrower ones only where size or memory is limited
+    or minimised, when left out."""
     vocabulary: list[int | Literal["used", "full"]] | None = None
     """Sizes of the vocabulary to consider: a number of pieces, ``used`` (those in the training text) or ``full``."""
     quantise: list[Literal["int8", "none"]] | None = None
@@ -105,6 +115,11 @@ class Search(Section):
         default=None, min_length=1
     )
     """Ways to treat texts over the model's limit to consider; all that keep one sequence per text when left out."""
+    executor: Literal["local", "ray"] = "local"
+    """Where students are trained with ``--workers``: processes of this machine, or a Ray cluster that sees the run
+    folder."""
+    storage: str | None = None
+    """Where Optuna keeps the study: a URL such as ``postgresql://user@host/name``; a file of the run when left out."""
     epochs: float | None = Field(default=None, gt=0)
     """Epochs per student where `candidates` is given."""
     reference_epochs: float | None = Field(default=None, gt=0)
@@ -138,6 +153,10 @@ class Recipe(Section):
     def _consistent(self) -> Recipe:
         for problem in tasks.problems(self.task, self.data, self.train):
             raise ValueError(problem)
+        if self.task != tasks.CLASSIFICATION and self.budget.quality_per_class is not None:
+            raise ValueError(f"budget.quality_per_class: the task {self.task} has no classes")
+        if self.data.multi_label and self.budget.quality_per_class is not None:
+            raise ValueError("budget.quality_per_class: only where a text has one label, not with data.multi_label")
         if self.task != tasks.SUMMARY and self.generate != Generate():
             raise ValueError(f"generate: only for the task {tasks.SUMMARY}; got it for {self.task}")
         if self.minimise and self.maximise:

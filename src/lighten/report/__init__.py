@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from lighten.report.attention_page import render_attention, write_attention
     from lighten.report.audit_page import render_audit, write_audit
     from lighten.report.compression_page import render_compression, write_compression
+    from lighten.report.explanation import explain
     from lighten.report.page import render, write
     from lighten.report.training_page import render_training, write_training
 
 _HOMES = {
+    "explain": "explanation",
     "render": "page",
     "write": "page",
     "render_attention": "attention_page",
@@ -25,6 +27,7 @@ _HOMES = {
     "write_training": "training_page",
 }
 __all__ = [
+    "explain",
     "render",
     "render_attention",
     "render_audit",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lighten.errors import MissingExtraError
 from lighten.report.limits import value_of
-from lighten.report.words import MISSING, limit_name, number, pairs, points, unit_of
+from lighten.report.words import MISSING, limit_name, number, pairs, points, reading, unit_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -63,7 +63,7 @@ def _conditions(result: dict[str, Any]) -> str:
     )
     if quality:
         text += f" Quality: {quality['metric']} on {quality['n']:,} rows of the {quality['split']} split"
-        text += ", which was read once, at the end." if quality["split"] == "test" else "."
+        text += f", which was {reading(result)}." if quality["split"] == "test" else "."
     return text
 
 

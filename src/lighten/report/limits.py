@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lighten.report.words import limit_name, number, points, unit_of
+from lighten.report.words import PER_CLASS, limit_name, number, points, unit_of
 
 AT_LEAST = ("throughput_per_s",)
 MARK = 0.72
@@ -13,15 +13,18 @@ MARK = 0.72
 
 def budget_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one row per limit: words, values, and the shares of a bar at which value and limit stand."""
-    return [_row(limit) for limit in result["limits"]]
+    percentile = (result.get("budget") or {}).get("latency_percentile", "p95")
+    return [_row(limit, percentile) for limit in result["limits"]]
 
 
-def _row(limit: dict[str, Any]) -> dict[str, Any]:
+def _row(limit: dict[str, Any], percentile: str) -> dict[str, Any]:
     name, bound, value = limit["name"], limit["limit"], limit["value"]
-    relative = name == "quality" and bound < 0
-    at_least = name in AT_LEAST or (name == "quality" and not relative)
+    is_quality = name == "quality" or name.startswith(PER_CLASS)
+    relative = is_quality and bound < 0
+    at_least = name in AT_LEAST or (is_quality and not relative)
     unit = limit.get("unit") or unit_of(name)
     title = "Tokens written per second" if unit == "tokens/s" else limit_name(name)
+    title = f"Latency, {percentile}" if name == "latency_ms" else title
     if relative and unit == "%":
         used = None if value is None else max(0.0, -value) / -bound
         rule = f"at most {number(-bound)}% more perplexity than the reference"
@@ -33,7 +36,7 @@ def _row(limit: dict[str, Any]) -> dict[str, Any]:
     else:
         used = None if value is None or not bound else value / bound
         rule = f"at {'least' if at_least else 'most'} {number(bound)} {unit}"
-        shown = "not measured" if value is None else f"{points(value) if name == 'quality' else number(value)} {unit}"
+        shown = "not measured" if value is None else f"{points(value) if is_quality else number(value)} {unit}"
     return {
         "name": name,
         "title": title,
@@ -62,11 +65,11 @@ def _margin(limit: dict[str, Any], used: float | None, at_least: bool) -> str:
     return f"{used:.0%} of the limit" if limit["met"] else f"{used - 1:.0%} over the limit" if used > 1 else ""
 
 
-def value_of(candidate: dict[str, Any] | None, name: str) -> float | None:
-    """Return the value on which the limit `name` binds (p95, quality in points); None if not measured."""
+def value_of(candidate: dict[str, Any] | None, name: str, percentile: str = "p95") -> float | None:
+    """Return the value on which the limit `name` binds (that percentile, quality in points); None if not measured."""
     metric = (candidate or {}).get("metrics", {}).get(name)
     if isinstance(metric, dict):
-        value: float | None = metric.get("p95" if name == "latency_ms" else "value")
+        value: float | None = metric.get(percentile if name == "latency_ms" else "value")
         return value
     return metric
 
@@ -75,9 +78,9 @@ def misses(candidate: dict[str, Any], result: dict[str, Any]) -> list[str]:
     """Return in words by how much a candidate misses each limit; an empty list where nothing is known to be missed."""
     found = []
     for name, bound in result["budget"].items():
-        if bound is None or name == "build_minutes":
+        if not isinstance(bound, (int, float)) or name == "build_minutes":
             continue
-        value = value_of(candidate, name)
+        value = value_of(candidate, name, result["budget"].get("latency_percentile", "p95"))
         if name == "quality":
             quality = candidate["metrics"].get("quality") or {}
             value = quality.get("delta") if bound < 0 else quality.get("value")

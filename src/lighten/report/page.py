@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from lighten.errors import MissingExtraError
+from lighten.errors import InputError, MissingExtraError
 from lighten.pipeline.compression_result import is_compression
 from lighten.pipeline.files import read_json, write_text
 from lighten.pipeline.result import RESULT, read
@@ -23,14 +23,31 @@ from lighten.pipeline.training_result import is_training
 from lighten.report import words
 from lighten.report.card import card
 from lighten.report.curves import curves
+from lighten.report.explain_facts import demoted_in
+from lighten.report.explanation import explain_result
+from lighten.report.flips import flips_of
 from lighten.report.limits import budget_rows, misses
 from lighten.report.scatter import describe, scatter
+from lighten.report.steps import step_rows
+from lighten.report.why import flip_rows, why_rows
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).with_name("templates")
-FILTERS = ("number", "points", "signed", "interval", "duration", "limit_name", "plain", "reason", "leak", "pairs")
+FILTERS = (
+    "number",
+    "points",
+    "signed",
+    "interval",
+    "duration",
+    "limit_name",
+    "plain",
+    "reason",
+    "reading",
+    "leak",
+    "pairs",
+)
 
 
 def write(run: Path) -> Path:
@@ -56,18 +73,32 @@ def write(run: Path) -> Path:
         return write_compression(folder)
     result = read(folder)
     page = folder / "report.html"
-    write_text(page, render(result, environment_of(folder)))
+    try:
+        flips, missing = flips_of(folder, result), False
+    except InputError:
+        flips, missing = None, True
+    write_text(page, render(result, environment_of(folder), flips, flips_missing=missing, demoted=demoted_in(folder)))
     if (folder / "model").is_dir():
         write_text(folder / "model" / "README.md", card(result))
     return page
 
 
-def render(result: dict[str, Any], environment: dict[str, Any] | None = None) -> str:
+def render(
+    result: dict[str, Any],
+    environment: dict[str, Any] | None = None,
+    flips: dict[str, Any] | None = None,
+    *,
+    flips_missing: bool = False,
+    demoted: Sequence[str] = (),
+) -> str:
     """Return the page of a result.
 
     Args:
         result: the content of ``result.json``.
         environment: the content of ``environment.json``; added to the section on the machine.
+        flips: what `flips.flips_of` found in the run folder.
+        flips_missing: whether the run folder should have told and does not.
+        demoted: models that turned out over a limit when measured again.
     """
     script = text_of("page.js")
     return (
@@ -78,7 +109,10 @@ def render(result: dict[str, Any], environment: dict[str, Any] | None = None) ->
             budget=budget_rows(result),
             plots=[plot for plot in (scatter(result), scatter(result, 380, 400)) if plot],
             candidates=_candidates(result),
-            steps=_steps(result.get("steps") or []),
+            why=why_rows(explain_result(result, demoted=demoted), result),
+            flips=flip_rows(flips),
+            flips_missing=flips_missing,
+            steps=step_rows(result.get("steps") or []),
             curves=curves(result.get("training") or []),
             stages=stages_of(result["seconds"]),
             script=script,
@@ -95,20 +129,6 @@ def _candidates(result: dict[str, Any]) -> list[dict[str, Any]]:
         quality = one["metrics"].get("quality")
         rows.append({**one, "quality": quality, "chosen": one["name"] == chosen, "misses": misses(one, result)})
     return sorted(rows, key=lambda row: (not row["chosen"], -(row["quality"] or {"value": -1.0})["value"]))
-
-
-def _steps(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the cumulative steps with each value's share of the largest and its change by the step."""
-    rows = []
-    for index, step in enumerate(steps):
-        cells = {}
-        for key in ("latency_ms", "size_mb", "quality"):
-            value, before = step.get(key), steps[index - 1].get(key) if index else None
-            top = max((one.get(key) or 0.0 for one in steps), default=0.0)
-            change = None if value is None or before is None else value - before
-            cells[key] = {"value": value, "share": (value or 0.0) / top if top else 0.0, "change": change}
-        rows.append({"step": step["step"], **cells})
-    return rows
 
 
 def stages_of(seconds: dict[str, Any]) -> list[dict[str, Any]]:

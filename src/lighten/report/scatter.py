@@ -6,9 +6,8 @@ from typing import Any
 
 from lighten.report.axis import Axis, linear, logarithmic
 from lighten.report.limits import value_of
-from lighten.report.words import interval, number, plain, points, reason, signed
-
-LETTER = 6.6  # average width of a letter at the label's font size, in pixels
+from lighten.report.marks import radius, size_legend, tip, with_labels
+from lighten.report.words import number, points
 
 
 def scatter(result: dict[str, Any], width: int = 860, height: int = 440) -> dict[str, Any] | None:
@@ -18,22 +17,33 @@ def scatter(result: dict[str, Any], width: int = 860, height: int = 440) -> dict
     test qualities of the reference and the chosen model are separate marks. Shapes that were never trained have a
     latency and no quality: they lie on the horizontal axis.
     """
-    everyone = _everyone(result)
+    everyone, percentile = _everyone(result), result["budget"].get("latency_percentile", "p95")
     shown = [item for item in everyone if _place(item) is not None]
     if not shown:
         return None
     split = _main_split(shown)
     on_split = [item for item in shown if _quality(item)["split"] == split]
     on_split += [item for item in _on_validation(result, on_split) if split == "validation"]
-    untrained = [item for item in everyone if _place(item) is None and value_of(item, "latency_ms")]
-    sealed = [item for item in (result["reference"], result["chosen"]) if item and _sealed(item, split)]
+    untrained = [item for item in everyone if _place(item) is None and item["time"]]
+    sealed = [item for item in _timed([result["reference"], result["chosen"]], result) if _sealed(item, split)]
     floor, bound = _floor(result, on_split), result["budget"].get("latency_ms")
 
-    times = [value_of(item, "latency_ms") for item in [*shown, *untrained]] + [bound]
+    times = [item["time"] for item in [*shown, *untrained]] + [bound]
     heights = [end for item in [*on_split, *sealed] for end in _ends(item)] + [floor]
     x = logarithmic([v for v in times if v], 52, width - 18)
     y = linear([v for v in heights if v is not None], height - 64, 18)
-    marks = [_mark(item, x, y, result) for item in on_split]
+    sizes = [size for item in on_split if (size := value_of(item, "size_mb"))]
+    most = 17.0 if width > 600 else 12.0
+    members = _members(result, on_split)
+    marks = [
+        {
+            **_mark(item, x, y, result),
+            "size": radius(value_of(item, "size_mb"), max(sizes, default=0.0), most),
+            "member": item["name"] in members,
+        }
+        for item in on_split
+    ]
+    marks.sort(key=lambda mark: -mark["size"])  # small ones stay visible on large ones
     return {
         "width": width,
         "height": height,
@@ -44,8 +54,10 @@ def scatter(result: dict[str, Any], width: int = 860, height: int = 440) -> dict
         "split": split,
         "x_ticks": x.ticks(9 if width > 600 else 6),
         "y_ticks": y.ticks(7),
-        "points": _with_labels(marks, x, y),
-        "hollow": [{"x": x.at(value_of(item, "latency_ms") or 0), "tip": _tip(item)} for item in untrained],
+        "points": with_labels(marks, x, y),
+        "sizes": size_legend(sizes, most),
+        "percentile": percentile,
+        "hollow": [{"x": x.at(item["time"]), "tip": tip(item)} for item in untrained],
         "sealed": [_mark(item, x, y, result) for item in sealed],
         "frontier": _frontier_path(on_split, x, y),
         "limit_x": x.at(bound) if bound else None,
@@ -59,7 +71,7 @@ def scatter(result: dict[str, Any], width: int = 860, height: int = 440) -> dict
 def frontier(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the candidates that no other beats in both latency and quality, fastest first."""
     best: list[dict[str, Any]] = []
-    for item in sorted(items, key=lambda one: (value_of(one, "latency_ms"), -(value_of(one, "quality") or 0))):
+    for item in sorted(items, key=lambda one: (_time(one), -(value_of(one, "quality") or 0))):
         if not best or (value_of(item, "quality") or 0) > (value_of(best[-1], "quality") or 0):
             best.append(item)
     return best
@@ -68,7 +80,23 @@ def frontier(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _everyone(result: dict[str, Any]) -> list[dict[str, Any]]:
     named = {item["name"]: item for item in [result["reference"], result["chosen"]] if item}
     named.update({item["name"]: item for item in result["candidates"]})
-    return list(named.values())
+    return _timed(list(named.values()), result)
+
+
+def _timed(items: list[dict[str, Any] | None], result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the models that there are, each with ``time``: its latency as the budget limits it."""
+    percentile = result["budget"].get("latency_percentile", "p95")
+    return [{**item, "time": value_of(item, "latency_ms", percentile)} for item in items if item]
+
+
+def _time(item: dict[str, Any]) -> float:
+    return float(item.get("time") or value_of(item, "latency_ms") or 0.0)
+
+
+def _members(result: dict[str, Any], on_split: list[dict[str, Any]]) -> set[str]:
+    """Return the names on the frontier of all quantities; of results without one, of latency and quality."""
+    known = result.get("frontier") or frontier(on_split)
+    return {item["name"] for item in known}
 
 
 def _quality(item: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +105,7 @@ def _quality(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _place(item: dict[str, Any]) -> tuple[float, float] | None:
-    time, quality = value_of(item, "latency_ms"), value_of(item, "quality")
+    time, quality = _time(item), value_of(item, "quality")
     return None if not time or quality is None else (time, quality)
 
 
@@ -97,22 +125,21 @@ def _ends(item: dict[str, Any]) -> list[float]:
 
 def _on_validation(result: dict[str, Any], known: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return reference and chosen model at their validation quality, where only that on test is known."""
-    values = {}
+    weighed = [*(result.get("frontier") or []), *(result.get("dominated") or [])]
+    there: dict[str, dict[str, Any]] = {one["name"]: dict(one["values"]["quality"]) for one in weighed}
+    reference, chosen = ((result[who] or {}).get("name") for who in ("reference", "chosen"))
     for item in known:
-        if _quality(item).get("delta") is not None and result["reference"]:
-            values[result["reference"]["name"]] = (
-                result["reference"],
-                _quality(item)["value"] - _quality(item)["delta"],
-            )
+        if _quality(item).get("delta") is not None and reference:
+            there.setdefault(reference, {"value": _quality(item)["value"] - _quality(item)["delta"]})
             break
     found = (result.get("selection") or {}).get("quality_validation")
-    if found is not None and result["chosen"]:
-        values[result["chosen"]["name"]] = (result["chosen"], found)
+    if found is not None and chosen:
+        there.setdefault(chosen, {"value": found})
     names = {item["name"] for item in known}
     return [
-        {**item, "metrics": {**item["metrics"], "quality": {"value": value, "split": "validation"}}}
-        for name, (item, value) in values.items()
-        if name not in names and value_of(item, "latency_ms")
+        {**item, "metrics": {**item["metrics"], "quality": {**there[item["name"]], "split": "validation"}}}
+        for item in _timed([result["reference"], result["chosen"]], result)
+        if item["name"] in there and item["name"] not in names and item["time"]
     ]
 
 
@@ -142,27 +169,10 @@ def _mark(item: dict[str, Any], x: Axis, y: Axis, result: dict[str, Any]) -> dic
         "wide": wide,
         "tall": tall,
         "chosen": chosen,
-        "tip": _tip(item),
+        "tip": tip(item),
         "order": 0 if chosen else 1 if item["rung"] == "reference" else 2,
         "label": None,
     }
-
-
-def _tip(item: dict[str, Any]) -> str:
-    metrics, quality = item["metrics"], _quality(item)
-    lines = [item["name"]]
-    if quality:
-        span = interval(quality.get("ci95"), "points")
-        lines.append(f"{points(quality['value'])} points{f' ({span})' if span else ''}, {quality['split']}")
-        if quality.get("delta") is not None:
-            lines.append(f"{signed(quality['delta'])} against the reference")
-    if latency := metrics.get("latency_ms"):
-        lines.append(f"p95 {number(latency['p95'])} ms, p50 {number(latency['p50'])} ms")
-    if metrics.get("size_mb") is not None:
-        lines.append(f"{number(metrics['size_mb'])} MB")
-    if item["status"] != "measured" or item.get("reason"):
-        lines.append(reason(item.get("reason")) or plain(item["status"]))
-    return "\n".join(lines)
 
 
 def _frontier_path(items: list[dict[str, Any]], x: Axis, y: Axis) -> str:
@@ -171,26 +181,6 @@ def _frontier_path(items: list[dict[str, Any]], x: Axis, y: Axis) -> str:
     for time, quality in places:
         path += f"M{x.at(time)} {y.at(quality)}" if not path else f"H{x.at(time)}V{y.at(quality)}"
     return f"{path}H{x.end}" if path else ""
-
-
-def _with_labels(marks: list[dict[str, Any]], x: Axis, y: Axis) -> list[dict[str, Any]]:
-    """Give a label to every mark that has room for one, the chosen model first."""
-    taken = [(mark["x"] - 8, mark["y"] - 8, mark["x"] + 8, mark["y"] + 8) for mark in marks]
-    for mark in sorted(marks, key=lambda one: one["order"]):
-        size = len(mark["name"]) * LETTER
-        for dx, dy, anchor in ((12, -9, "start"), (-12, -9, "end"), (12, 19, "start"), (-12, 19, "end")):
-            left = mark["x"] + dx - (size if anchor == "end" else 0)
-            box = (left, mark["y"] + dy - 11, left + size, mark["y"] + dy + 3)
-            inside = box[0] > x.start and box[2] < x.end and box[1] > y.end and box[3] < y.start
-            if inside and not any(_overlap(box, other) for other in taken):
-                mark["label"] = {"x": round(mark["x"] + dx, 1), "y": round(mark["y"] + dy, 1), "anchor": anchor}
-                taken.append(box)
-                break
-    return marks
-
-
-def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def describe(plot: dict[str, Any]) -> str:

@@ -21,6 +21,8 @@ UNITS = {
     "quality": "points",
     "build_minutes": "minutes",
 }
+PER_CLASS = "quality_per_class["
+"""Begins the name of a floor under the recall of a class; the label and a bracket follow."""
 STATUS = {"measured": "measured", "cost_only": "cost only", "failed": "failed"}
 _REASONS = {
     "chosen": "Chosen.",
@@ -92,17 +94,25 @@ def duration(seconds: Any) -> str:
 
 def limit_name(name: str) -> str:
     """Return what a limit is called on the page."""
+    if name.startswith(PER_CLASS):
+        return f"Recall of {name[len(PER_CLASS) : -1]}"
     return LIMITS.get(name, name.replace("_", " "))
 
 
 def unit_of(name: str) -> str:
     """Return the unit of a limit."""
-    return UNITS.get(name, "")
+    return UNITS["quality"] if name.startswith(PER_CLASS) else UNITS.get(name, "")
 
 
 def plain(code: str) -> str:
     """Return a code as words: ``train_test`` is ``train test``."""
     return code.replace("_", " ").replace("-", " ").strip()
+
+
+def reading(result: dict[str, Any]) -> str:
+    """Return how often the sealed test was read: ``read once, at the end``, or by how many models of the folder."""
+    reads = int(result.get("test_reads") or 1)
+    return "read once, at the end" if reads < 2 else f"answered by {reads} models so far, for this budget and others"
 
 
 def reason(code: str | None) -> str:

@@ -8,18 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lighten.runtime.cascade import Cascade, CascadePrediction
     from lighten.runtime.classifier import Classifier, Prediction, load
     from lighten.runtime.folder import ModelFolder, read_folder
     from lighten.runtime.generate import Generated, Generator, load_generator
     from lighten.runtime.summarize import Summarizer, load_summarizer
+    from lighten.runtime.text_classifier import TextClassifier
 
 __all__ = [
+    "Cascade",
+    "CascadePrediction",
     "Classifier",
     "Generated",
     "Generator",
     "ModelFolder",
     "Prediction",
     "Summarizer",
+    "TextClassifier",
     "load",
     "load_generator",
     "load_summarizer",
@@ -33,6 +38,14 @@ def __getattr__(name: str) -> Any:
         from lighten.runtime import classifier
 
         return getattr(classifier, name)
+    if name in ("Cascade", "CascadePrediction"):
+        from lighten.runtime import cascade
+
+        return getattr(cascade, name)
+    if name == "TextClassifier":
+        from lighten.runtime.text_classifier import TextClassifier
+
+        return TextClassifier
     if name in ("Generated", "Generator", "load_generator"):
         from lighten.runtime import generate
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lighten.errors import InputError, nearest
 
+if TYPE_CHECKING:
+    from lighten.runtime.cascade_folder import Parts
+
 DESCRIPTION = "lighten.json"
 FORMAT = 1
+CASCADE = "cascade"
+CASCADE_FORMAT = 2
+"""Of a folder with two models: an older version says that it does not read it, instead of calling it damaged."""
 CLASSIFICATION, LANGUAGE, SUMMARIES = "text-classification", "language-modeling", "summarization"
 TASKS = (CLASSIFICATION, LANGUAGE, SUMMARIES)
 ROLES = ("serving", "training")
@@ -25,7 +31,7 @@ class ModelFolder:
         path: the folder.
         task: one of `TASKS`.
         labels: the names of the classes, in the order of the logits; none where the task has none.
-        graph: the ONNX file to serve.
+        graph: the ONNX file to serve; of a cascade the second model's.
         max_tokens: the longest input in tokens, special tokens included.
         pad_token_id: fills shorter texts of a batch.
         lowercase: whether texts are lowered before the tokenizer sees them.
@@ -40,6 +46,7 @@ class ModelFolder:
             are truncated.
         encoder: the ONNX file that reads the text, where `graph` writes a summary; else None.
         generation: how a summariser writes; see `lighten.runtime.summarize`.
+        cascade: the two models that the folder holds, and when the second one is asked; None where it is one model.
     """
 
     path: Path
@@ -58,6 +65,7 @@ class ModelFolder:
     long: dict[str, Any] | None = None
     encoder: Path | None = None
     generation: dict[str, Any] = field(default_factory=dict)
+    cascade: Parts | None = None
 
     def serving_files(self) -> list[Path]:
         """Return the files that serving needs, ``lighten.json`` included."""
@@ -72,7 +80,7 @@ class ModelFolder:
         """
         import hashlib
 
-        _check_presence(self.path, self.files, roles=ROLES)
+        check_presence(self.path, self.files, roles=ROLES)
         for name, entry in self.files.items():
             with (self.path / name).open("rb") as stream:
                 found = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -97,17 +105,22 @@ def read_folder(path: str | Path) -> ModelFolder:
         )
     content = _read(path)
     where = str(path / DESCRIPTION)
-    if content.get("format") != FORMAT:
-        raise InputError(f"written in format {content.get('format')!r}; this version reads {FORMAT}", where)
+    expected = CASCADE_FORMAT if CASCADE in content else FORMAT
+    if content.get("format") != expected:
+        raise InputError(f"written in format {content.get('format')!r}; this version reads {expected}", where)
     task = content.get("task")
     if task not in TASKS:
         raise InputError(f"unknown task {task!r}; known are {', '.join(TASKS)}{nearest(str(task), TASKS)}", where)
     try:
+        if CASCADE in content:
+            from lighten.runtime.cascade_folder import parse_cascade
+
+            return parse_cascade(path, content)
         folder = _parse(path, content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         missing = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
         raise InputError(f"the description is damaged: {missing}", where) from None
-    _check_presence(path, folder.files, roles=("serving",))
+    check_presence(path, folder.files, roles=("serving",))
     for needed in (folder.graph, folder.encoder, path / TOKENIZER):
         if needed is not None and not needed.is_file():
             raise InputError("this file of the model is missing", str(needed))
@@ -135,60 +148,74 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _parse(path: Path, content: dict[str, Any]) -> ModelFolder:
     language, summaries = content["task"] != CLASSIFICATION, content["task"] == SUMMARIES
-    labels = () if language else tuple(str(label) for label in content["labels"])
-    if not language and (len(labels) < 2 or len(set(labels)) < len(labels)):
-        raise ValueError(f"labels must be two or more different names, not {list(labels)}")
+    labels = () if language else labels_in(content)
     preprocessing, runtime = content["preprocessing"], content.get("runtime") or {}
-    files = content["files"]
-    for name, entry in files.items():
-        _inside(name)
-        if entry["role"] not in ROLES or int(entry["bytes"]) < 0 or len(entry["sha256"]) != 64:
-            raise ValueError(f"the entry of file {name!r} is {entry}")
+    files = files_in(content)
     for case in content.get("self_test") or []:
-        _check_case(case, labels, language)
+        check_case(case, labels, language)
     long = preprocessing.get("long")
     if long is not None and not (isinstance(long, dict) and isinstance(long.get("strategy"), str)):
         raise ValueError(f"preprocessing.long has no strategy: {long!r}")
     generation = (content.get("generation") or {}) if language else {}
     if summaries:
-        _at_least(0, generation["start_token_id"], "generation.start_token_id")
+        at_least(0, generation["start_token_id"], "generation.start_token_id")
     ends = generation.get("end_token_ids") or []
     return ModelFolder(
         path=path,
         task=content["task"],
         labels=labels,
-        graph=path / _inside(content["graph"]),
-        max_tokens=_at_least(1, preprocessing["max_tokens"], "preprocessing.max_tokens"),
-        pad_token_id=_at_least(0, preprocessing["pad_token_id"], "preprocessing.pad_token_id"),
+        graph=path / inside(content["graph"]),
+        max_tokens=at_least(1, preprocessing["max_tokens"], "preprocessing.max_tokens"),
+        pad_token_id=at_least(0, preprocessing["pad_token_id"], "preprocessing.pad_token_id"),
         lowercase=bool(preprocessing.get("lowercase")),
-        threads=_at_least(1, runtime.get("threads", 1), "runtime.threads"),
+        threads=at_least(1, runtime.get("threads", 1), "runtime.threads"),
         spinning=bool(runtime.get("spinning", False)),
         plan=list(content.get("plan") or []),
         files=files,
         self_test=list(content.get("self_test") or []),
-        end_token_ids=tuple(_at_least(0, end, "generation.end_token_ids") for end in ends),
+        end_token_ids=tuple(at_least(0, end, "generation.end_token_ids") for end in ends),
         long=long,
-        encoder=path / _inside(content["encoder"]) if summaries else None,
+        encoder=path / inside(content["encoder"]) if summaries else None,
         generation=generation,
     )
 
 
-def _check_case(case: dict[str, Any], labels: tuple[str, ...], language: bool) -> None:
+def labels_in(content: dict[str, Any]) -> tuple[str, ...]:
+    """Return the labels of a description; ValueError where they are not two or more different names."""
+    labels = tuple(str(label) for label in content["labels"])
+    if len(labels) < 2 or len(set(labels)) < len(labels):
+        raise ValueError(f"labels must be two or more different names, not {list(labels)}")
+    return labels
+
+
+def files_in(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the files of a description; ValueError where an entry cannot be."""
+    files: dict[str, dict[str, Any]] = content["files"]
+    for name, entry in files.items():
+        inside(name)
+        if entry["role"] not in ROLES or int(entry["bytes"]) < 0 or len(entry["sha256"]) != 64:
+            raise ValueError(f"the entry of file {name!r} is {entry}")
+    return files
+
+
+def check_case(case: dict[str, Any], labels: tuple[str, ...], language: bool) -> None:
+    """Refuse a case of the self-test that does not fit the labels, by a ValueError."""
     if language:
         if not isinstance(case["text"], str) or not isinstance(case["log_probability"], float):
             raise ValueError(f"the self-test case {case} has no text or no log_probability")
-        _at_least(0, case["token"], "self_test.token")
+        at_least(0, case["token"], "self_test.token")
     elif case["label"] not in labels or len(case["logits"]) != len(labels) or not isinstance(case["text"], str):
         raise ValueError(f"the self-test case {case} does not fit the labels {list(labels)}")
 
 
-def _at_least(least: int, value: Any, key: str) -> int:
+def at_least(least: int, value: Any, key: str) -> int:
+    """Return a whole number of at least `least`; ValueError for anything else."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{key} must be a whole number of at least {least}, not {value!r}")
     return value
 
 
-def _inside(name: str) -> str:
+def inside(name: str) -> str:
     """Return the name if it stays inside the folder: a description may come from a stranger."""
     parts = PurePosixPath(name)
     if parts.is_absolute() or ".." in parts.parts or "\\" in name or not parts.parts:
@@ -196,7 +223,8 @@ def _inside(name: str) -> str:
     return name
 
 
-def _check_presence(path: Path, files: dict[str, dict[str, Any]], roles: tuple[str, ...]) -> None:
+def check_presence(path: Path, files: dict[str, dict[str, Any]], roles: tuple[str, ...]) -> None:
+    """Refuse a folder that misses a file of these roles, or has one of another size, by an InputError."""
     for name, entry in files.items():
         if entry["role"] not in roles:
             continue

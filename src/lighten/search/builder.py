@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from lighten.measure.machine import describe
-from lighten.pipeline import digest, write_json
+from lighten.pipeline import Journal, digest, write_json
 from lighten.pipeline.artifact import versions
 from lighten.pipeline.files import checksum
 from lighten.pipeline.lock import locked
 from lighten.progress import Progress
 from lighten.recipe import Recipe, check_buildable
-from lighten.search.conclude import conclude
-from lighten.search.deliver import deliver
+from lighten.search.candidate import Candidate
+from lighten.search.decision.conclude import conclude, limits_of
+from lighten.search.decision.deliver import deliver
+from lighten.search.decision.proof import Proof, prove
+from lighten.search.decision.waterfall import steps_of
+from lighten.search.decision.weighing import weigh
+from lighten.search.interrupt import REASON, Interrupt
 from lighten.search.ladder import climb
-from lighten.search.opening import identify, open_run
-from lighten.search.proof import prove
+from lighten.search.memory.known import conditions, content_of
+from lighten.search.memory.retry import pending
+from lighten.search.memory.steadiness import caution, hanging, paces, summary
+from lighten.search.opening import clock_of, identify, open_run
 from lighten.search.run import Run
-from lighten.search.waterfall import steps_of
 from lighten.workshop.finished import finished
+
+WORTH_A_RETRY = 60.0
+"""Seconds of the budget that must be left for candidates that failed to be tried once more."""
+SHORT = " Costs alone show that nothing fits, so the reference was trained for a short time: it could be better."
 
 
 def build(
@@ -30,6 +42,7 @@ def build(
     progress: Progress | None = None,
     workers: int = 1,
     command: str = "",
+    interruptible: bool = False,
 ) -> dict[str, Any]:
     """Build the best model that fits and prove it.
 
@@ -38,8 +51,10 @@ def build(
         out: the run folder; a build that was interrupted there goes on.
         base: folder that relative sources are relative to.
         progress: where to report.
-        workers: candidates trained at the same time; only 1 works so far.
+        workers: students trained at the same time, each in a process of its own, where the clock decides.
         command: the command line, for the record.
+        interruptible: whether Ctrl-C ends exploring and goes on to the proof, see `interrupt.Interrupt`; else it
+            raises `KeyboardInterrupt` wherever the build is.
 
     Returns:
         The content of result.json, which was also written.
@@ -47,16 +62,23 @@ def build(
     Raises:
         InputError: bad recipe, data or model; nothing is left behind.
         BuildError: training diverged.
+        KeyboardInterrupt: the user ended it at once; the same call goes on.
     """
     progress = progress or Progress()
     check_buildable(recipe)
-    with locked(out, "build"):
+    interrupt = Interrupt(progress)
+    with locked(out, "build"), interrupt.installed() if interruptible else nullcontext():
         identity = identify(recipe, base, progress)
         known = finished(out, identity[1])
-        if known is not None:
+        why = None if known is None else _unfinished(out, recipe, identity, known)
+        if known is not None and why is None:
             progress.note("nothing to do: this build is finished; answered from its journal")
             return known
-        return _build(open_run(recipe, out, base, progress, identity), identity[1], command)
+        if why is not None:
+            progress.note(f"{why}: the build goes on with the time left")
+        run = open_run(recipe, out, base, progress, identity)
+        run.interrupt, run.heed, run.workers = interrupt, interrupt.heed, workers
+        return _build(run, identity[1], command)
 
 
 def _build(run: Run, scope: str, command: str) -> dict[str, Any]:
@@ -64,9 +86,10 @@ def _build(run: Run, scope: str, command: str) -> dict[str, Any]:
     run.journal.write("started", scope=scope, spent=round(run.clock.spent, 1))
     _write_recipe(run)
     standing, reference, candidates = climb(run)
+    weighing = run.timed("proof", lambda: weigh(run, reference.candidate, candidates))
     proof = run.timed("proof", lambda: prove(run, reference.candidate, candidates))
     chosen = proof.chosen
-    steps = run.timed("steps", lambda: steps_of(standing, reference, chosen))
+    steps = run.timed("steps", lambda: _steps(run, chosen, lambda: steps_of(standing, reference, chosen)))
     result = conclude(
         run,
         reference=reference.candidate,
@@ -77,7 +100,14 @@ def _build(run: Run, scope: str, command: str) -> dict[str, Any]:
         validation=proof.validation,
         seconds=run.clock.spent,
         command=command,
+        weighing=weighing,
     )
+    result |= circumstances(run, proof)
+    undecided = hanging(limits_of(run, chosen.metrics, run.clock.spent), paces(run))
+    result["steadiness"]["undecided"] = undecided
+    result["sentence"] += caution(undecided)
+    if run.short_reference:
+        result["sentence"] += SHORT
     deliver(run, chosen, result, proof.predictions)
     run.journal.write(
         "finished",
@@ -90,6 +120,38 @@ def _build(run: Run, scope: str, command: str) -> dict[str, Any]:
     )
     run.clock.tick(force=True)
     return result
+
+
+def _unfinished(out: Path, recipe: Recipe, identity: tuple[str, str, Path, str], result: dict[str, Any]) -> str | None:
+    """Say why a build that has its result goes on all the same; None where it is done."""
+    if result.get("stopped_early"):
+        return "this build was stopped early"
+    clock = clock_of(recipe, out, identity[1])
+    if recipe.search.candidates is None and clock.left < WORTH_A_RETRY:
+        return None
+    if result.get("steadiness", {}).get("undecided"):
+        return "the verdict hangs on a session in which the machine changed its pace"
+    failed = pending(Journal(out / "journal.jsonl"), identity[0])
+    return f"{', '.join(failed)} failed and may be tried once more" if failed else None
+
+
+def circumstances(run: Run, proof: Proof) -> dict[str, Any]:
+    """Return what result.json says of how the build went, besides its outcome."""
+    return {
+        "stopped_early": run.interrupt.cut_short,
+        "stopped_reason": REASON if run.interrupt.cut_short else None,
+        "unreachable": run.unreachable,
+        "short_reference": run.short_reference,
+        "test_reads": proof.test_reads,
+        "steadiness": summary(run),
+    }
+
+
+def _steps(run: Run, chosen: Candidate, measure: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return what each step of the chosen plan bought, measured once for the same model on the same machine."""
+    assert chosen.folder is not None
+    decision = f"steps of {content_of(chosen.folder)} under {conditions(run)}"
+    return run.journal.decide(decision, run.scope, measure)  # type: ignore[no-any-return]
 
 
 def _write_recipe(run: Run) -> None:

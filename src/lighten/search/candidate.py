@@ -15,7 +15,7 @@ class Candidate:
 
     Attributes:
         name: unique, readable.
-        rung: ``linear``, ``frozen``, ``student`` or ``reference``.
+        rung: ``linear``, ``frozen``, ``student``, ``cascade`` or ``reference``.
         plan: its steps as dicts.
         status: ``measured``, ``cost_only`` or ``failed``.
         reason: why it was not trained or why it failed: the limit that excludes it, or a code.
@@ -34,6 +34,12 @@ class Candidate:
     order: float = 0
     chance: float = 1.0
     """Probability, by the bootstrap on validation, that the quality floor holds."""
+    predicted: bool = False
+    """Whether its costs are those of the cost model: nobody trained it, so that nobody measured it."""
+    answers: list[int] | None = None
+    """Label index it gives each validation text, where it was asked."""
+    error: str | None = None
+    """What it failed of, in words."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the CANDIDATE of result.json; metrics not measured are null."""
@@ -44,5 +50,9 @@ class Candidate:
             "plan": self.plan,
             "status": self.status,
             "reason": self.reason,
+            "costs": "predicted" if self.predicted else "measured",
+            "order": round(self.order, 4),
+            "chance_of_floor": round(self.chance, 4) if self.status == "measured" else None,
+            **({} if self.error is None else {"error": self.error}),
             "metrics": metrics,
         }

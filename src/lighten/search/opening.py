@@ -15,7 +15,11 @@ from lighten.progress import Progress
 from lighten.recipe import Recipe
 from lighten.search.run import Run
 from lighten.train.precision import Precision, choose
+from lighten.workshop.limits import check_class_floors
 from lighten.workshop.opening import find_model, prepare_table
+
+NARROWING = ("rungs", "layers", "intermediate", "hidden", "vocabulary", "quantise", "executor", "storage")
+"""Keys of ``search`` that say what is considered, not how it is trained."""
 
 
 def identify(recipe: Recipe, base: Path | None, progress: Progress) -> tuple[str, str, Path, str]:
@@ -30,9 +34,16 @@ def identify(recipe: Recipe, base: Path | None, progress: Progress) -> tuple[str
     settings = recipe.model_dump(mode="json")
     budget = {key: settings.pop(key) for key in ("budget", "minimise", "maximise", "name", "train")}
     del budget["name"], budget["train"]  # the section of `lighten train`
+    # What narrows the space changes nothing in what was trained already; how trainings end does.
+    budget["search"] = {key: settings["search"].pop(key) for key in NARROWING}
     settings["data"] = {**settings["data"], "train": None, "test": None, "validation": None, "unlabelled": None}
     scope = digest([settings, fingerprints, fingerprint, versions()])
     return scope, digest([scope, budget]), model, fingerprint
+
+
+def clock_of(recipe: Recipe, out: Path, budget_scope: str) -> Clock:
+    """Return the clock of a build, with what earlier attempts spent."""
+    return Clock(60 * recipe.budget.build_minutes, out / "work" / f"clock-{budget_scope}.json")
 
 
 def open_run(
@@ -48,9 +59,10 @@ def open_run(
     names_of(config, str(model / "config.json"))
     work = out / "work"
     workspace, journal = Workspace(work), Journal(out / "journal.jsonl")
-    clock = Clock(60 * recipe.budget.build_minutes, work / f"clock-{budget_scope}.json")
+    clock = clock_of(recipe, out, budget_scope)
     table = prepare_table(recipe, workspace, base, progress, scope)
     labels = read_json(table.path / "labels.json")
+    check_class_floors(recipe.budget, table.metrics["splits"]["test"]["by_label"])
     train, validation = (read_examples(table.path / f"{part}.jsonl") for part in ("train", "validation"))
     full = shape_of(config, len(labels))
     tokenizer = read_tokenizer(model)
@@ -64,6 +76,8 @@ def open_run(
         clock=clock,
         progress=progress,
         scope=scope,
+        budget_scope=budget_scope,
+        base=base,
         model=model,
         model_key=model_key,
         config=config,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lighten.compress.steps import Finetune
-from lighten.search.costs import REFERENCE
-from lighten.search.policy import epoch_seconds, margin, next_student
-from lighten.search.rung_student import affordable_students
-from lighten.search.space import Student
+from lighten.search.cost.shapes import REFERENCE
+from lighten.search.rungs.student import affordable_students
 from lighten.search.standing import Standing
+from lighten.search.students.policy import epoch_seconds, margin, next_student
+from lighten.search.students.space import Student
 from lighten.search.timing import TEACHER_OVER_EPOCH, clock, left_for_students, reference_seconds
 
 TRAINING_OVER_INFERENCE = 3.0
 """Forward, gradients of activations, gradients of weights: a training step costs about three inferences."""
 
 
-def outline(standing: Standing, rungs: list[str]) -> str:
+def outline(standing: Standing, rungs: Sequence[str]) -> str:
     """Return the forecast in a sentence, from the speed of the reference's shape measured with random weights."""
     run, expected = standing.run, standing.expected
     throughput = float(standing.costs[REFERENCE]["throughput_per_s"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from lighten.models.layout import Shape
+from lighten.search.interrupt import Interrupt
 from lighten.workshop.work import Work
 
 
@@ -16,13 +18,25 @@ class Run(Work):
 
     Attributes:
         full: the reference's shape.
+        base: folder that relative sources are relative to.
+        workers: students trained at the same time, where the clock decides.
+        budget_scope: stands for the scope, the budget and what narrows the space.
         estimates: what it expected, and when.
         long_texts: what becomes of them, and why.
+        interrupt: whether the user asked it to come to its end.
+        unreachable: what of the budget no model can meet, known from costs alone; see `reach.unreachable`.
+        short_reference: whether the reference was trained for a short time, since nothing can fit.
     """
 
     full: Shape
+    budget_scope: str
+    base: Path | None = None
+    workers: int = 1
     estimates: list[dict[str, Any]] = field(default_factory=list)
     long_texts: dict[str, Any] = field(default_factory=dict)
+    interrupt: Interrupt = field(default_factory=Interrupt)
+    unreachable: list[str] = field(default_factory=list)
+    short_reference: bool = False
 
     @property
     def by_clock(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lighten.search.decision.reach import NEAREST_MISS
 from lighten.search.run import Run
 
 REFERENCE_SHARE = 0.45
@@ -52,7 +53,8 @@ def reference_seconds(run: Run, expected: Forecast) -> float:
 
 def left_for_students(run: Run, expected: Forecast) -> float:
     """Return the seconds that students may still use, the proof kept free."""
-    return run.clock.left - expected.proof - expected.validations
+    left = run.clock.left - expected.proof - expected.validations
+    return min(left, NEAREST_MISS - run.stages.get("students", 0.0)) if run.unreachable else left
 
 
 def tell(run: Run, stage: str, expected: Forecast, text: str) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lighten.compress.teacher import cache_teacher
 from lighten.measure.examples import number_groups
+from lighten.measure.per_class import chance_of_floors, class_recalls
 from lighten.measure.quality import Comparison, compare
-from lighten.pipeline import Artifact, read_json, write_json
+from lighten.pipeline import Artifact
 from lighten.runtime import load
 from lighten.workshop.work import Work
 
@@ -31,23 +33,28 @@ def teacher_answers(work: Work, reference: Artifact) -> Artifact:
 
 def validate(work: Work, model: Artifact) -> list[int]:
     """Return the exported model's answers (label indices) to the validation texts, at the target's batch."""
+    return [int(place) for place in validation_logits(work, model).argmax(1)]
+
+
+def validation_logits(work: Work, model: Artifact) -> npt.NDArray[np.float32]:
+    """Return the exported model's logits of the validation texts, at the target's batch, [texts, classes]."""
 
     def ask(target: Path) -> dict[str, Any]:
         classifier = load(model.path, threads=work.recipe.target.threads)
-        predicted: list[int] = []
+        parts: list[npt.NDArray[np.float32]] = []
         texts = work.validation.texts
         with work.progress.stage("validation of the exported model", total=len(texts)) as stage:
             for start in range(0, len(texts), 200):
-                logits = classifier.logits(texts[start : start + 200], max_batch=work.recipe.target.batch)
-                predicted += logits.argmax(1).tolist()
-                stage.update(len(predicted))
+                parts.append(classifier.logits(texts[start : start + 200], max_batch=work.recipe.target.batch))
+                stage.update(start + len(parts[-1]))
                 work.clock.tick()
-        write_json(target / "predicted.json", predicted)
+        np.save(target / "logits.npy", np.concatenate(parts), allow_pickle=False)
         return {}
 
-    step = {"threads": work.recipe.target.threads, "batch": work.recipe.target.batch}
+    step = {"threads": work.recipe.target.threads, "batch": work.recipe.target.batch, "kept": "logits"}
     answers = work.workspace.produce("answers", step, [model, work.table], ask)
-    return [int(i) for i in read_json(answers.path / "predicted.json")]
+    found: npt.NDArray[np.float32] = np.load(answers.path / "logits.npy", allow_pickle=False)
+    return found
 
 
 def quality_on_validation(
@@ -74,4 +81,17 @@ def quality_on_validation(
         "split": "validation",
         "n": len(truth),
     }
+    if work.recipe.budget.quality_per_class is not None:
+        quality["per_class"] = class_recalls(truth, np.array(reference), np.array(predicted), work.labels)
     return quality, compared
+
+
+def chance_of_class_floors(work: Work, predicted: Sequence[int], reference: Sequence[int]) -> float:
+    """Return the chance, by the bootstrap on validation, that the floors of all classes hold; 1 without floors."""
+    floors = work.recipe.budget.quality_per_class
+    if floors is None:
+        return 1.0
+    by_label = floors if isinstance(floors, dict) else dict.fromkeys(work.labels, floors)
+    places = {work.labels.index(label): floor for label, floor in by_label.items()}
+    truth = np.array(work.validation.labels)
+    return chance_of_floors(truth, np.array(reference), np.array(predicted), places, work.recipe.seed)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lighten.errors import InputError, nearest
 from lighten.recipe import Budget
 
+PER_CLASS = "quality_per_class"
+"""Limits are called so with the label in brackets: ``quality_per_class[fresh]``."""
 COSTS = ("latency_ms", "size_mb", "peak_memory_mb", "throughput_per_s")
 UNITS = {
     "latency_ms": "ms",
@@ -39,11 +43,14 @@ class Limit:
         return {"name": self.name, "limit": self.limit, "value": self.value, "met": self.met, "unit": unit}
 
 
-def value_of(metrics: dict[str, Any], name: str) -> float | None:
-    """Return the number that a limit is about: p95 for latency, the plain number otherwise."""
+def value_of(metrics: dict[str, Any], name: str, percentile: str = "p95") -> float | None:
+    """Return the number that a limit is about: that percentile (or the mean) for latency, the plain number otherwise.
+
+    A cost that was measured before means were kept has its median instead; what is delivered is measured anew.
+    """
     value = metrics.get(name)
     if name == "latency_ms":
-        return None if value is None else float(value["p95"])
+        return None if value is None else float(value.get(percentile, value["p50"]))
     return None if value is None else float(value)
 
 
@@ -62,7 +69,9 @@ def check(name: str, limit: float, value: float | None) -> Limit:
 def cost_limits(budget: Budget, metrics: dict[str, Any]) -> list[Limit]:
     """Return the limits on cost that the budget sets, compared with a candidate's metrics."""
     wanted = budget.model_dump()
-    found = [check(name, wanted[name], value_of(metrics, name)) for name in COSTS if wanted[name] is not None]
+    percentile = budget.latency_percentile
+    values = {name: value_of(metrics, name, percentile) for name in COSTS if wanted[name] is not None}
+    found = [check(name, wanted[name], value) for name, value in values.items()]
     if "decode_per_s" not in metrics:
         return found
     return [replace(limit, unit="tokens/s") if limit.name == "throughput_per_s" else limit for limit in found]
@@ -82,11 +91,58 @@ def quality_limit(budget: Budget, quality: dict[str, Any] | None) -> Limit | Non
     return check("quality", budget.quality, float(quality["delta"] if budget.quality < 0 else quality["value"]))
 
 
+def class_limits(budget: Budget, quality: dict[str, Any] | None) -> list[Limit]:
+    """Return the floors under the recall of classes, compared with a measurement's ``per_class``.
+
+    A class without examples there is not compared: `check_class_floors` sees to it that the test has some.
+    """
+    floors = budget.quality_per_class
+    if floors is None:
+        return []
+    known: dict[str, Any] = (quality or {}).get("per_class") or {}
+    if not isinstance(floors, dict):
+        floors = dict.fromkeys(known, floors)
+    found = []
+    for label, floor in floors.items():
+        recall = known.get(label, {"value": None, "delta": None, "n": None})
+        if recall["n"] != 0:
+            limit = check("quality", floor, recall["delta" if floor < 0 else "value"])
+            found.append(replace(limit, name=f"{PER_CLASS}[{label}]", unit=UNITS["quality"]))
+    return found
+
+
+def class_words(name: str) -> str:
+    """Return ``recall of 'fresh'`` for ``quality_per_class[fresh]``, and any other name of a limit as it is."""
+    return f"recall of {name[len(PER_CLASS) + 1 : -1]!r}" if name.startswith(f"{PER_CLASS}[") else name
+
+
+def check_class_floors(budget: Budget, counts: Mapping[str, int]) -> None:
+    """Refuse floors for classes that there are not, or that the test says nothing about.
+
+    Args:
+        budget: with or without such floors.
+        counts: examples on test by label.
+
+    Raises:
+        InputError: a label that the data do not have, or without a single example on test.
+    """
+    if not isinstance(budget.quality_per_class, dict):
+        return
+    for label in budget.quality_per_class:
+        where = f"budget.{PER_CLASS}"
+        if label not in counts:
+            raise InputError(
+                f"label {label!r} is not one of {', '.join(list(counts)[:20])}{nearest(label, counts)}", where
+            )
+        if not counts[label]:
+            raise InputError(f"label {label!r} has no example on test, so its floor cannot be checked", where)
+
+
 def all_limits(budget: Budget, metrics: dict[str, Any]) -> list[Limit]:
     """Return every limit that one model can meet or miss."""
-    limits = cost_limits(budget, metrics)
-    quality = quality_limit(budget, metrics.get("quality"))
-    return [*limits, quality] if quality is not None else limits
+    quality = metrics.get("quality")
+    overall = quality_limit(budget, quality)
+    return [*cost_limits(budget, metrics), *([] if overall is None else [overall]), *class_limits(budget, quality)]
 
 
 def total_excess(limits: list[Limit]) -> float:

@@ -40,6 +40,7 @@ class Work:
         long: what becomes of texts over `max_tokens`, in training and in serving.
         stages: seconds by stage, for result.json.
         trainings: report of each training, for result.json.
+        heed: called before each stage and at every step of a training; raises where the work is to be broken off.
     """
 
     recipe: Recipe
@@ -61,6 +62,7 @@ class Work:
     long: Long = field(default_factory=Long)
     stages: dict[str, float] = field(default_factory=dict)
     trainings: list[dict[str, Any]] = field(default_factory=list)
+    heed: Callable[[], None] = lambda: None
     _chunked: dict[Any, tuple[Examples, Examples]] = field(default_factory=dict, repr=False)
 
     @property
@@ -95,6 +97,7 @@ class Work:
 
     def timed(self, stage: str, work: Callable[[], Any]) -> Any:
         """Do the work and charge its seconds to a stage of result.json."""
+        self.heed()
         before = self.clock.spent
         try:
             return work()
@@ -163,9 +166,14 @@ class Work:
             checkpoints=checkpoints,
             name=name,
             progress=self.progress,
-            tick=self.clock.tick,
+            tick=self.tick,
             long=self.long,
         )
+
+    def tick(self) -> None:
+        """Save the seconds spent, and see whether the work is to be broken off: what steps call often."""
+        self.clock.tick()
+        self.heed()
 
     def _pieces(self, examples: Examples) -> Examples:
         """Return the examples as steps learn from them: long texts as their chunks, where that is the strategy."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from lighten.recipe import Recipe, parse_recipe
 from lighten.search.candidate import Candidate
-from lighten.search.choose import rank
+from lighten.search.decision.choose import rank
 
 
 def recipe(**sections: Any) -> Recipe:

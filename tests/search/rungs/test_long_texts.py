@@ -11,7 +11,7 @@ import pytest
 import lighten
 from lighten.errors import InputError
 from lighten.pipeline.result import result_json_schema
-from lighten.search.long_texts import simplest_good
+from lighten.search.rungs.long_texts import simplest_good
 
 WAYS = ["truncate", "head-tail", "sentences", "textrank", "chunk"]
 SEARCH = {"candidates": 1, "epochs": 0.5, "reference_epochs": 0.5, "rungs": ["student"], "layers": [1]}

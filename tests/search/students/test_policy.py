@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lighten.models.layout import Shape
-from lighten.search.policy import (
+from lighten.search.students.policy import (
     Option,
     epoch_seconds,
     expected_loss,
@@ -17,7 +17,7 @@ from lighten.search.policy import (
     margin,
     next_student,
 )
-from lighten.search.space import Student, capacity
+from lighten.search.students.space import Student, capacity
 
 FULL = Shape(layers=6, hidden=384, heads=12, intermediate=1536, vocabulary=30522, positions=512, classes=2)
 STUDENTS = [Student(depth, width, "used") for depth in (1, 2, 3, 6) for width in (512, 768, 1536)]

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from lighten.compress.steps import Distil
+from lighten.compress.steps import Distil, Layers
 from lighten.errors import InputError
 from lighten.models.layout import Shape
+from lighten.pipeline.step import search_space
 from lighten.recipe import Search
-from lighten.search.space import Point, Student, capacity, enumerate_points, plan_of, relative_cost
+from lighten.search.students.space import (
+    Point,
+    Student,
+    capacity,
+    cut_steps,
+    encoder_of,
+    enumerate_points,
+    plan_of,
+    relative_cost,
+)
 
 FULL = Shape(layers=6, hidden=384, heads=12, intermediate=1536, vocabulary=30522, positions=512, classes=2)
 
@@ -54,3 +64,41 @@ def test_relative_cost_grows_with_depth_width_and_precision() -> None:
 
     assert cost(6, 1536, "none") == 1.0
     assert cost(1, 512, "int8") < cost(2, 512, "int8") < cost(2, 768, "int8") < cost(2, 768, "none")
+
+
+def test_narrower_hidden_states_are_considered_where_size_matters_or_when_asked_for() -> None:
+    assert {p.student.hidden for p in enumerate_points(FULL, Search(), can_trim=True)} == {None}
+    assert {p.student.hidden for p in enumerate_points(FULL, Search(), True, small=True)} == {None, 256, 192}
+    asked = enumerate_points(FULL, Search(hidden=[192, 384]), can_trim=True)
+    assert {p.student.hidden for p in asked} == {None, 192}
+    with pytest.raises(InputError, match="no multiple of 32, the size of a head"):
+        enumerate_points(FULL, Search(hidden=[200]), can_trim=True)
+
+
+def test_a_narrower_student_has_fewer_heads_of_the_same_size() -> None:
+    shape = encoder_of(Student(2, 768, "used", 192), FULL)
+    assert (shape.hidden, shape.heads, shape.layers, shape.intermediate) == (192, 6, 2, 768)
+    plan = plan_of(Point(Student(2, 768, "used", 192), "none"), FULL, Distil())
+    assert [step.name for step in plan] == ["layers", "intermediate", "width", "vocabulary", "distil"]
+
+
+def test_a_student_is_cut_out_of_one_that_contains_it() -> None:
+    parent, child = Student(3, 1536, "used"), Student(2, 768, "used")
+    assert parent.contains(child) and not child.contains(parent)
+    assert not parent.contains(Student(2, 768, "full"))
+    assert [step.name for step in cut_steps(child, FULL, parent)] == ["layers", "intermediate"]
+    assert [step.name for step in cut_steps(Student(3, 768, "used"), FULL, parent)] == ["intermediate"]
+
+
+def test_the_space_follows_what_the_steps_say_is_worth_searching() -> None:
+    deep = FULL.with_(layers=24)
+    depths = {p.student.layers for p in enumerate_points(deep, Search(), can_trim=True)}
+    assert depths == {*search_space(Layers)["count"], 24}
+
+
+def test_settings_of_the_distillation_are_part_of_name_and_plan_and_not_of_the_shape() -> None:
+    student = Student(2, 768, "used", settings=(("temperature", 4.0),))
+    assert student.name(FULL) == "2 layers, ffn 768, temperature 4"
+    assert student.shape_only == Student(2, 768, "used")
+    distil = next(step for step in plan_of(Point(student, "none"), FULL, Distil()) if isinstance(step, Distil))
+    assert distil.temperature == 4.0

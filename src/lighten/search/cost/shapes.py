@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lighten.export.graph import Precision
 from lighten.export.random import write_random
 from lighten.measure.cost import LARGE_BATCH, time_in_fresh_process, timing_run
-from lighten.measure.memory import peak_memory_mb
 from lighten.measure.size import size_mb
 from lighten.measure.timing import MIN_CALLS
 from lighten.models.layout import Shape
+from lighten.pipeline import digest
+from lighten.search.memory.known import memory_of, wants_memory
+from lighten.search.memory.sessions import timed_once
 from lighten.search.run import Run
-from lighten.search.space import Point
+from lighten.search.students.space import Point
 from lighten.workshop.limits import check
 
 REFERENCE = "reference"
@@ -40,7 +44,9 @@ def weight_bytes(shape: Shape, width: int, int8: bool) -> int:
 def measure_costs(
     run: Run, points: Sequence[Point], tokenizers: Mapping[Any, Path], pieces: Mapping[Any, int]
 ) -> dict[str, dict[str, Any]]:
-    """Measure every point with random weights beside the reference's shape, in one interleaved session.
+    """Measure every point with random weights beside the reference's shape, interleaved.
+
+    Points that were measured before, in step with the reference, are not measured again (`sessions.timed_once`).
 
     Args:
         run: the build.
@@ -55,34 +61,49 @@ def measure_costs(
     width = int(run.config.get("embedding_size", run.full.hidden))
     limit = run.recipe.budget.size_mb
     found: dict[str, dict[str, Any]] = {}
-    scratch = Path(tempfile.mkdtemp(dir=run.workspace.root, prefix="costs."))
-    try:
-        folders = {REFERENCE: scratch / "reference"}
-        folders[REFERENCE].mkdir()
-        write_random(folders[REFERENCE], run.config, run.full, Precision(), run.model, run.serving)
-        with run.progress.stage("cost of shapes, random weights", total=len(points) + 1) as stage:
-            for number, point in enumerate(points):
-                shape = point.shape(run.full, pieces[point.student.vocabulary])
-                name, int8 = point.name(run.full), point.quantise == "int8"
-                megabytes = weight_bytes(shape, width, int8) / 1e6
-                if limit is not None and not check("size_mb", limit, megabytes).met:
-                    found[name] = {"size_mb": round(megabytes, 3)}
-                    continue
-                folders[name] = scratch / str(number)
-                folders[name].mkdir()
-                tokenizer = tokenizers[point.student.vocabulary]
-                write_random(folders[name], run.config, shape, Precision(int8=int8), tokenizer, run.serving)
-                stage.update(number + 1)
-                run.clock.tick()
-            measured = time_folders(run, folders, seconds=0.25 * len(folders))
-        found.update(measured)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    shapes: dict[str, tuple[Shape, bool, Any]] = {REFERENCE: (run.full, False, None)}
+    for point in points:
+        shape, int8 = point.shape(run.full, pieces[point.student.vocabulary]), point.quantise == "int8"
+        name, megabytes = point.name(run.full), weight_bytes(shape, width, int8) / 1e6
+        if limit is not None and not check("size_mb", limit, megabytes).met:
+            found[name] = {"size_mb": round(megabytes, 3)}
+        else:
+            shapes[name] = (shape, int8, point.student.vocabulary)
+
+    keys = {name: digest([asdict(shape), int8, vocabulary]) for name, (shape, int8, vocabulary) in shapes.items()}
+    with scratch_folder(run, "costs.") as scratch:
+
+        def measure(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+            with run.progress.stage("cost of shapes, random weights", total=len(names)) as stage:
+                for number, name in enumerate(names, start=1):
+                    if name not in folders:  # a session that is repeated finds them there
+                        shape, int8, vocabulary = shapes[name]
+                        tokenizer = run.model if vocabulary is None else tokenizers[vocabulary]
+                        folders[name] = scratch / str(len(folders))
+                        folders[name].mkdir()
+                        write_random(folders[name], run.config, shape, Precision(int8=int8), tokenizer, run.serving)
+                    stage.update(number)
+                    run.clock.tick()
+                return time_folders(run, {name: folders[name] for name in names}, seconds=0.25 * len(names))
+
+        folders: dict[str, Path] = {}
+        # What another budget had measured is not measured again; another limit on size lets other shapes in.
+        found.update(timed_once(run, "shapes", keys, measure, reference=REFERENCE, together=False))
     return found
 
 
+@contextmanager
+def scratch_folder(run: Run, prefix: str) -> Iterator[Path]:
+    """Yield a folder in the workspace that is removed afterwards."""
+    scratch = Path(tempfile.mkdtemp(dir=run.workspace.root, prefix=prefix))
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
 def time_folders(run: Run, folders: Mapping[str, Path], seconds: float) -> dict[str, dict[str, Any]]:
-    """Return latency, throughput, size and, where the budget limits it, peak memory of model folders, side by side."""
+    """Return latency, throughput, size and, where the recipe asks for it, memory of model folders, side by side."""
     target = run.recipe.target
     runs = [
         timing_run(target.batch, target.tokens, MIN_CALLS, seconds),
@@ -96,6 +117,6 @@ def time_folders(run: Run, folders: Mapping[str, Path], seconds: float) -> dict[
             "throughput_per_s": round(large[name].per_second, 2),
             "size_mb": round(size_mb(folder), 4),
         }
-        if run.recipe.budget.peak_memory_mb is not None:
-            metrics[name]["peak_memory_mb"] = round(peak_memory_mb(folder, target.model_dump()), 2)
+        if wants_memory(run.recipe):
+            metrics[name]["peak_memory_mb"] = memory_of(run, folder)
     return metrics

@@ -42,7 +42,7 @@ def _objective(candidate: Candidate, recipe: Recipe) -> float:
         return -_quality(candidate)
     if recipe.search.candidates is not None:
         return candidate.order  # reproducible: no timing decides
-    value = value_of(candidate.metrics, recipe.objective)
+    value = value_of(candidate.metrics, recipe.objective, recipe.budget.latency_percentile)
     if value is None:
         return math.inf
     steps = round(math.log(max(value, 1e-9)) / math.log1p(TIE))

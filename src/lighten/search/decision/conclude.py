@@ -9,11 +9,12 @@ from lighten.measure.machine import describe
 from lighten.pipeline.artifact import versions
 from lighten.recipe import Budget
 from lighten.search.candidate import Candidate
+from lighten.search.decision.weighing import Weighing
 from lighten.search.run import Run
-from lighten.workshop.limits import Limit, all_limits, binding, check
+from lighten.workshop.limits import Limit, all_limits, binding, check, class_words, value_of
 
 WORDS = {
-    "latency_ms": "p95 latency",
+    "latency_ms": "latency",
     "size_mb": "size",
     "peak_memory_mb": "peak memory",
     "throughput_per_s": "throughput",
@@ -45,6 +46,7 @@ def conclude(
     validation: dict[str, Any],
     seconds: float,
     command: str,
+    weighing: Weighing | None = None,
 ) -> dict[str, Any]:
     """Return the content of result.json.
 
@@ -58,7 +60,9 @@ def conclude(
         validation: the chosen model's quality on validation, where it was selected.
         seconds: wall-clock of the whole build.
         command: that reproduces it.
+        weighing: of all measured candidates, made before the proof.
     """
+    weighing = weighing or Weighing()
     limits = limits_of(run, chosen.metrics, seconds)
     bound = binding(limits)
     quality = chosen.metrics["quality"]
@@ -75,6 +79,8 @@ def conclude(
         "reference": reference.to_dict(),
         "chosen": chosen.to_dict(),
         "candidates": [candidate.to_dict() for candidate in candidates],
+        "frontier": weighing.frontier,
+        "dominated": weighing.dominated,
         "comparison": comparison,
         "folders": {
             "chosen": _inside(run, chosen),
@@ -89,6 +95,7 @@ def conclude(
             "delta_validation": validation["delta"],
             "delta_test": quality["delta"],
             "chance_of_floor": round(chosen.chance, 4),
+            **weighing.selection,
         },
         "data": {**run.table.metrics, "long_texts": run.long_texts},
         "training": run.trainings,
@@ -110,13 +117,13 @@ def _inside(run: Run, candidate: Candidate) -> str:
 
 def sentence(chosen: Candidate, comparison: dict[str, Any], limits: Sequence[Limit], budget: Budget) -> str:
     """Return the verdict in one sentence."""
-    metrics, lost = chosen.metrics, comparison["points_lost"]
+    metrics, lost, percentile = chosen.metrics, comparison["points_lost"], budget.latency_percentile
     low, high = comparison["points_lost_ci95"]
     against = f"{abs(lost):.1f} points {'below' if lost >= 0 else 'above'} the reference"
     known = "" if low > 0 or high < 0 else " (not a significant difference)"
     what = (
         f"{chosen.name}: {metrics['quality']['value']:.1f}% on the sealed test, {against}{known}, "
-        f"p95 {metrics['latency_ms']['p95']:.2f} ms, {metrics['size_mb']:.1f} MB, "
+        f"{percentile} {value_of(metrics, 'latency_ms', percentile) or 0:.2f} ms, {metrics['size_mb']:.1f} MB, "
         f"{comparison['speedup_batch1']:.1f} times as fast at batch 1."
     )
     missed = [limit for limit in limits if not limit.met]
@@ -125,4 +132,5 @@ def sentence(chosen: Candidate, comparison: dict[str, Any], limits: Sequence[Lim
     worst = max(missed, key=lambda limit: limit.excess)
     wanted = f"{worst.limit:g}" if worst.name != "quality" or budget.quality is None else f"{budget.quality:g}"
     found = "not measured" if worst.value is None else f"{worst.value:.3g}"
-    return f"Infeasible: {WORDS[worst.name]} binds ({found}, the limit is {wanted}). Nearest miss: {what}"
+    name = f"{percentile} latency" if worst.name == "latency_ms" else WORDS.get(worst.name) or class_words(worst.name)
+    return f"Infeasible: {name} binds ({found}, the limit is {wanted}). Nearest miss: {what}"

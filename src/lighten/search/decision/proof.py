@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from lighten.measure.cost import costs
 from lighten.measure.evidence import gather
 from lighten.search.candidate import Candidate
-from lighten.search.choose import rank
+from lighten.search.decision.choose import rank
+from lighten.search.memory.remembered import Remembered
 from lighten.search.run import Run
 from lighten.workshop.limits import cost_limits
 
@@ -25,23 +26,28 @@ class Proof:
         validation: the chosen model's quality on validation.
         comparison: chosen against reference.
         predictions: label indices on the test by ``chosen`` and ``reference``.
+        test_reads: models beside the reference that have answered this test so far, for any budget.
     """
 
     chosen: Candidate
     validation: dict[str, Any]
     comparison: dict[str, Any]
     predictions: dict[str, list[int]]
+    test_reads: int = 1
 
 
 def prove(run: Run, reference: Candidate, candidates: Sequence[Candidate]) -> Proof:
     """Choose, check the costs in a fresh process, read the test once.
 
     A candidate that looked affordable and is not when measured again gives way to the next one before the
-    sealed test is opened. `reference` and the chosen candidate receive their final metrics.
+    sealed test is opened. `reference` and the chosen candidate receive their final metrics. Evidence of the same
+    model folders that another budget left behind is used again (`remembered`).
     """
-    chosen = _affordable(run, rank([*candidates, reference], run.recipe))
-    assert chosen.folder is not None and reference.folder is not None
-    run.progress.note(f"chosen on validation: {chosen.name}; now the sealed test is read")
+    assert reference.folder is not None
+    instruments = Remembered(run)
+    chosen = _affordable(run, instruments, rank([*candidates, reference], run.recipe), reference.folder)
+    assert chosen.folder is not None
+    run.progress.note(f"chosen on validation: {chosen.name}; now the sealed test")
     validation = dict(chosen.metrics["quality"])
     found = gather(
         chosen=chosen.folder,
@@ -51,22 +57,27 @@ def prove(run: Run, reference: Candidate, candidates: Sequence[Candidate]) -> Pr
         seed=run.recipe.seed,
         seconds=min(10.0, TIMING_SHARE * 60 * run.recipe.budget.build_minutes),
         progress=run.progress,
+        per_class=run.recipe.budget.quality_per_class is not None,
+        instruments=instruments,
     )
     reference.metrics = found["reference"]
     chosen.metrics = found["chosen"]
-    return Proof(chosen, validation, found["comparison"], found["predictions"])
+    reads = instruments.reads(reference.folder)
+    if reads > 1:
+        run.progress.note(f"{reads} models have answered this test so far, for this budget and others")
+    return Proof(chosen, validation, found["comparison"], found["predictions"], reads)
 
 
-def _affordable(run: Run, ranked: list[Candidate]) -> Candidate:
+def _affordable(run: Run, instruments: Remembered, ranked: list[Candidate], reference: Path) -> Candidate:
     """Return the first candidate whose costs hold when measured again; the first of all when none does."""
     for candidate in ranked[:4]:
         if not all(limit.met for limit in cost_limits(run.recipe.budget, candidate.metrics)):
             break  # from here on nothing fits: the nearest miss is delivered
         assert candidate.folder is not None
-        again = costs({"it": candidate.folder}, run.recipe.target.model_dump(), seed=run.recipe.seed + 1, seconds=2.0)
-        candidate.metrics = {**candidate.metrics, **again["it"]}
+        again = instruments.second_look(candidate.folder, reference)
+        candidate.metrics = {**candidate.metrics, **again}
         if all(limit.met for limit in cost_limits(run.recipe.budget, candidate.metrics)):
             return candidate
         run.progress.note(f"{candidate.name}: over a limit when measured again; taking the next")
-        run.journal.write("demoted", candidate=candidate.name, metrics=again["it"])
+        run.journal.write("demoted", candidate=candidate.name, metrics=again)
     return rank(ranked, run.recipe)[0]

@@ -12,11 +12,11 @@ from lighten.export.graph import Precision
 from lighten.export.random import write_random
 from lighten.models.layout import Shape
 from lighten.search.candidate import Candidate
-from lighten.search.costs import REFERENCE, time_folders
+from lighten.search.cost.shapes import REFERENCE, time_folders
 from lighten.search.run import Run
-from lighten.search.space import Point
 from lighten.search.standing import Reference, Standing
-from lighten.search.students import export, judge, trimmed_tokenizer
+from lighten.search.students.making import export, judge, trimmed_tokenizer
+from lighten.search.students.space import Point
 from lighten.workshop.answers import validate
 
 

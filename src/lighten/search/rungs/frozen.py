@@ -7,10 +7,12 @@ from pathlib import Path
 from lighten.compress.step import ModelStep
 from lighten.compress.steps import Frozen, Layers
 from lighten.pipeline import Artifact
-from lighten.search.space import Student, capacity, cut_steps
 from lighten.search.standing import Reference, Standing
+from lighten.search.students.space import Student, capacity, cut_steps
 from lighten.search.timing import TEACHER_OVER_EPOCH
 
+NAME = "frozen encoder"
+"""Of the rung; its candidate has the shape in its name."""
 SHARE = 0.03
 """Share of the build that this rung may take."""
 FEWEST = 200
@@ -42,7 +44,7 @@ def climb_frozen(standing: Standing, reference: Reference) -> None:
     def work() -> Artifact:
         artifact: Artifact | Path = run.model
         for step in steps:
-            artifact = run.apply(step, artifact, name="frozen encoder")
+            artifact = run.apply(step, artifact, name=NAME)
         assert isinstance(artifact, Artifact)
         return artifact
 

@@ -19,8 +19,8 @@ from lighten.pipeline import step_to_dict
 from lighten.pipeline.examples import Examples
 from lighten.runtime import load
 from lighten.runtime.long_texts import WAYS
-from lighten.search.policy import DISAGREEMENT
 from lighten.search.run import Run
+from lighten.search.students.policy import DISAGREEMENT
 
 FREE = ("truncate", "head-tail", "sentences", "textrank")
 """One sequence per text: they cost the same. Chunks cost a multiple, so the recipe has to ask for them."""

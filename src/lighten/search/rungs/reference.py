@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from lighten.compress.steps import Finetune
-from lighten.pipeline import step_to_dict
+from lighten.pipeline import digest, step_to_dict
 from lighten.search.candidate import Candidate
-from lighten.search.costs import REFERENCE
+from lighten.search.cost.shapes import REFERENCE
+from lighten.search.decision.reach import NEAREST_MISS
 from lighten.search.standing import Reference, Standing
-from lighten.search.students import judge
+from lighten.search.students.making import judge
 from lighten.search.timing import reference_seconds, tell
 from lighten.workshop.answers import validate
+
+DECISION = "reference seconds"
 
 
 def train_reference(standing: Standing) -> Reference:
@@ -18,8 +21,7 @@ def train_reference(standing: Standing) -> Reference:
     step = Finetune() if run.by_clock else Finetune(epochs=run.recipe.search.reference_epochs or 2.0)
     seconds = None
     if run.by_clock:
-        # Decided once for data, model and seed: another budget reuses the same reference.
-        seconds = run.journal.decide("reference seconds", run.scope, lambda: reference_seconds(run, standing.expected))
+        seconds = _seconds(standing)
         tell(run, REFERENCE, standing.expected, f"the reference trains for at most {seconds:.0f} s")
     checkpoint = run.timed(REFERENCE, lambda: run.apply(step, run.model, name=REFERENCE, seconds=seconds))
     plan = [step_to_dict(step)]
@@ -33,3 +35,21 @@ def train_reference(standing: Standing) -> Reference:
     facts = f"{standing.validated[REFERENCE]:.1f}% on validation, {checkpoint.metrics['epochs']:.1f} epochs"
     tell(run, "students", standing.expected, f"reference: {facts}, in {checkpoint.metrics['precision']}")
     return Reference(checkpoint, answers, candidate)
+
+
+def _seconds(standing: Standing) -> float:
+    """Return how long the reference trains: decided once for data, model and seed, so that other budgets reuse it.
+
+    Where costs alone prove that nothing fits, a reference that is not there yet is trained for a short time only, and
+    is no other budget's reference.
+    """
+    run = standing.run
+
+    def full() -> float:
+        return reference_seconds(run, standing.expected)
+
+    if not run.unreachable or run.journal.last("decision", name=DECISION, scope=run.scope) is not None:
+        return float(run.journal.decide(DECISION, run.scope, full))
+    run.short_reference = True
+    run.scope = digest([run.scope, "nothing fits"])  # nor are its students
+    return float(run.journal.decide(DECISION, run.scope, lambda: min(NEAREST_MISS, full())))

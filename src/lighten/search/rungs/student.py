@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from lighten.errors import LightenError
-from lighten.pipeline import Artifact
-from lighten.search.candidate import Candidate
-from lighten.search.policy import Option, epoch_seconds, margin, next_student
-from lighten.search.space import Student, capacity
+from lighten.search.run import Run
 from lighten.search.standing import Reference, Standing
-from lighten.search.students import train_student
-from lighten.search.timing import MIN_TRAINING, left_for_students, tell
-from lighten.workshop.answers import teacher_answers
+from lighten.search.students.explore import Action, Outlook, several
+from lighten.search.students.policy import Option, margin, next_student
+from lighten.search.students.space import Student, capacity
+from lighten.search.students.study import Study
+from lighten.search.students.trainings import Trainings
+from lighten.search.timing import MIN_TRAINING, left_for_students
 from lighten.workshop.limits import all_limits, cost_limits, total_excess, value_of
 
 
@@ -22,22 +19,90 @@ def climb_students(standing: Standing, reference: Reference) -> None:
     if not any(standing.missed(name) is None for name in standing.points) and _nothing_nearer(standing):
         run.progress.note("no student can come nearer to the budget than what was measured: none is trained")
         return
+    trainings = Trainings(standing, reference)
+    if run.by_clock:
+        _by_clock(standing, trainings)
+    else:
+        _by_number(standing, trainings)
+
+
+def _by_clock(standing: Standing, trainings: Trainings) -> None:
+    """Train what `explore` says until the time or the promise is over."""
+    run, study = standing.run, _study(standing)
+    trainings.recall([option.student for option in affordable_students(standing)])
+    while True:
+        options = affordable_students(standing)
+        outlook = _outlook(standing, options, trainings, study)
+        actions = several(outlook, run.workers)
+        if not actions or not _in_time(standing, outlook, actions[0]):
+            break
+        if not all([standing.confirm(action.student) for action in actions]):
+            continue  # one of them costs more than was predicted
+        for action in actions:
+            run.progress.note(f"next: {action.student.name(run.full)}, {action.epochs:.1f} epochs ({action.why})")
+        left = left_for_students(run, standing.expected)
+        if len(actions) > 1:
+            trainings.ahead(actions, left)
+        for action in actions:
+            trainings.carry_out(action.student, action.epochs, left)
+
+
+def _by_number(standing: Standing, trainings: Trainings) -> None:
+    """Train as many students as the recipe asks for, each by its epochs: the same on every machine."""
+    run = standing.run
     options = affordable_students(standing)
     floor = None if run.recipe.objective == "quality" else tolerated_loss(standing)
-    teacher: Artifact | None = None
     safety = margin(len(run.validation))
     while True:
-        reachable = _reachable_epochs(standing)
-        student = next_student(options, run.full, standing.lost, floor, safety, reachable)
+        student = next_student(options, run.full, standing.lost, floor, safety, lambda s: standing.distil.epochs)
         if student is None:
             break
         distilled = [s for s in standing.lost if capacity(s, run.full) < 1]
-        full_size = capacity(student, run.full) == 1
-        if not full_size and not _worth_starting(standing, student, len(distilled)):
+        if capacity(student, run.full) < 1 and len(distilled) >= (run.recipe.search.candidates or 1):
             break
-        if not full_size and teacher is None:
-            teacher = run.timed("teacher", lambda: teacher_answers(run, reference.checkpoint))
-        _train_and_measure(standing, reference, student, teacher)
+        if not standing.confirm(student):
+            options = affordable_students(standing)
+            continue
+        trainings.carry_out(student, standing.distil.epochs, None)
+
+
+def _outlook(standing: Standing, options: list[Option], trainings: Trainings, study: Study) -> Outlook:
+    run = standing.run
+    floor = None if run.recipe.objective == "quality" else tolerated_loss(standing)
+    safety = margin(len(run.validation))
+    costs = {point.student: _cost(standing, name) for name, point in standing.points.items()}
+    if floor is not None:
+        for student, curve in standing.curves.items():
+            value, excess = costs[student.shape_only]
+            study.tell(student, value, curve.lost - (floor - safety), excess)
+    return Outlook(
+        options=options,
+        full=run.full,
+        curves=dict(standing.curves),
+        floor=floor,
+        safety=safety,
+        left=max(MIN_TRAINING, left_for_students(run, standing.expected)),
+        epoch=standing.epoch,
+        most=standing.distil.epochs,
+        failed=frozenset(s for s, lost in standing.lost.items() if lost == float("inf")),
+        fresh=trainings.fresh,
+        propose=lambda cheaper: study.propose(cheaper, standing.curves, costs),
+    )
+
+
+def _in_time(standing: Standing, outlook: Outlook, action: Action) -> bool:
+    """Whether an action is worth its start; the first student always gets its chance, as does the reference itself."""
+    if not standing.curves or capacity(action.student, standing.run.full) == 1:
+        return True
+    left = left_for_students(standing.run, standing.expected)
+    return left >= max(MIN_TRAINING, min(1.0, action.epochs) * outlook.epoch(action.student))
+
+
+def _study(standing: Standing) -> Study:
+    run: Run = standing.run
+    students = list(dict.fromkeys(point.student for point in standing.points.values()))
+    where = run.recipe.search.storage or run.workspace.root / "study.jsonl"
+    return Study(where, run.budget_scope, students, run.recipe.seed)
 
 
 def _nothing_nearer(standing: Standing) -> bool:
@@ -65,6 +130,12 @@ def affordable_students(standing: Standing) -> list[Option]:
     return [Option(student, value) for student, value in values.items()]
 
 
+def _cost(standing: Standing, name: str) -> tuple[float, float]:
+    """Return the value of the objective of a point, and the share by which it misses the limits on cost."""
+    excess = total_excess(cost_limits(standing.run.recipe.budget, standing.costs[name]))
+    return (_value(standing, name) if "latency_ms" in standing.costs[name] else excess), min(excess, 1e9)
+
+
 def _value(standing: Standing, name: str) -> float:
     """Return the cost to order students by, smaller is better; by shape alone where the build must be reproducible."""
     run, metrics = standing.run, standing.costs[name]
@@ -82,69 +153,3 @@ def tolerated_loss(standing: Standing) -> float:
     if floor is None:
         return 1.0
     return -floor if floor < 0 else standing.validated["reference"] - floor
-
-
-def _worth_starting(standing: Standing, student: Student, distilled: int) -> bool:
-    """Whether there is time, or a place among the candidates asked for; the first student always gets its chance."""
-    run = standing.run
-    if not run.by_clock:
-        return distilled < (run.recipe.search.candidates or 1)
-    if distilled == 0 or run.journal.last("decision", name=_decision(standing, student), scope=run.scope):
-        return True
-    return left_for_students(run, standing.expected) >= max(MIN_TRAINING, _epoch(standing, student))
-
-
-def _reachable_epochs(standing: Standing) -> Callable[[Student], float]:
-    """Return how many epochs a student could have: as many as distillation wants, or as the time left allows."""
-    run, most = standing.run, standing.distil.epochs
-    if not run.by_clock:
-        return lambda student: most
-    left = max(MIN_TRAINING, left_for_students(run, standing.expected))
-    return lambda student: min(most, left / _epoch(standing, student))
-
-
-def _epoch(standing: Standing, student: Student) -> float:
-    assert standing.expected.speed is not None
-    return epoch_seconds(student, standing.run.full, standing.run.train_tokens, standing.expected.speed)
-
-
-def _decision(standing: Standing, student: Student) -> str:
-    return f"seconds for {student.name(standing.run.full)}"
-
-
-def _train_and_measure(standing: Standing, reference: Reference, student: Student, teacher: Artifact | None) -> None:
-    run, name, seconds = standing.run, student.name(standing.run.full), None
-    if run.by_clock and teacher is not None and capacity(student, run.full) < 1:
-
-        def decide() -> float:
-            left = left_for_students(run, standing.expected)
-            wanted = standing.distil.epochs * _epoch(standing, student)
-            return round(max(MIN_TRAINING, min(wanted, left)), 1)
-
-        seconds = run.journal.decide(_decision(standing, student), run.scope, decide)
-        tell(run, name, standing.expected, f"{name} trains for at most {seconds:.0f} s")
-    try:
-        checkpoint, steps = run.timed(
-            "students", lambda: train_student(run, student, reference.checkpoint, teacher, standing.distil, seconds)
-        )
-    except LightenError as error:
-        run.journal.write("failed", candidate=name, reason=str(error))
-        run.progress.note(f"{name} failed: {error}")
-        standing.lost[student] = float("inf")
-        standing.measured[name] = Candidate(name, "student", [], "failed", "training_failed")
-        return
-    standing.checkpoints[student] = (checkpoint, steps)
-    names = [n for n, point in standing.points.items() if point.student == student]
-    losses = []
-    for point_name in [n for n in names if standing.missed(n) is None] or names:
-        candidate = standing.measure(
-            reference,
-            point_name,
-            checkpoint,
-            steps,
-            rung="student",
-            order=standing.order(point_name),
-            quantise=standing.points[point_name].quantise,
-        )
-        losses.append(-float(candidate.metrics["quality"]["delta"]))
-    standing.lost[student] = min(losses)

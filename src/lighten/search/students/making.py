@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from lighten.models.pieces import choose_pieces, write_trimmed
 from lighten.pipeline import Artifact, step_to_dict
 from lighten.search.candidate import Candidate
 from lighten.search.run import Run
-from lighten.search.space import Student, cut_steps
-from lighten.workshop.answers import quality_on_validation
+from lighten.search.students.space import Student, capacity
+from lighten.workshop.answers import chance_of_class_floors, quality_on_validation
 from lighten.workshop.limits import quality_limit
 
 
@@ -31,19 +32,34 @@ def trimmed_tokenizer(run: Run, vocabulary: Any) -> tuple[Path, int]:
     return artifact.path, int(artifact.metrics["pieces"])
 
 
+@dataclass(frozen=True)
+class Start:
+    """Where the training of a student begins.
+
+    Attributes:
+        checkpoint: what it is cut out of, or trained on from.
+        steps: that led there from the reference.
+        cut: steps still to be done before the training.
+    """
+
+    checkpoint: Artifact
+    steps: tuple[ModelStep, ...] = ()
+    cut: tuple[ModelStep, ...] = ()
+
+
 def train_student(
-    run: Run, student: Student, reference: Artifact, teacher: Artifact | None, distil: Distil, seconds: float | None
+    run: Run, student: Student, start: Start, teacher: Artifact | None, distil: Distil, seconds: float | None
 ) -> tuple[Artifact, list[ModelStep]]:
-    """Cut a student out of the reference and distil it; returns its checkpoint and the steps that made it.
+    """Cut a student out and distil it; returns its checkpoint and the steps that made it.
 
     A student as large as the reference needs no distillation: it is the reference with another vocabulary.
     """
-    steps: list[ModelStep] = cut_steps(student, run.full)
-    artifact = reference
+    steps: list[ModelStep] = [*start.steps, *start.cut]
+    artifact = start.checkpoint
     name = student.name(run.full)
-    for step in steps:
+    for step in start.cut:
         artifact = run.apply(step, artifact, name=name)
-    if student.layers < run.full.layers or student.intermediate < run.full.intermediate:
+    if capacity(student, run.full) < 1:
         steps.append(distil)
         artifact = run.apply(distil, artifact, name=name, teacher=teacher, seconds=seconds)
     return artifact, steps
@@ -63,6 +79,7 @@ def export(
 def judge(run: Run, candidate: Candidate, predicted: list[int], reference: list[int]) -> None:
     """Fill in a candidate's quality on validation and the chance that it holds the floor."""
     candidate.metrics["quality"], compared = quality_on_validation(run, predicted, reference)
+    candidate.answers = list(predicted)
     floor = run.recipe.budget.quality
     if floor is None:
         candidate.chance = 1.0
@@ -71,3 +88,4 @@ def judge(run: Run, candidate: Candidate, predicted: list[int], reference: list[
     else:
         limit = quality_limit(run.recipe.budget, candidate.metrics["quality"])
         candidate.chance = 1.0 if limit is not None and limit.met else 0.0
+    candidate.chance = min(candidate.chance, chance_of_class_floors(run, predicted, reference))

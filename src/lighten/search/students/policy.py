@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lighten.models.layout import Shape
-from lighten.search.space import Student, capacity
+from lighten.search.students.curves import SHORTNESS
+from lighten.search.students.space import Student, capacity
 
 POINTS_PER_HALVING = 1.3
 """Prior: points lost each time the depth is halved, for a student distilled to the end (docs/decisions.md)."""
 WIDTH_WEIGHT = 0.35
 """Prior: halving a layer costs this share of what halving the depth does."""
-SHORTNESS = 0.5
-"""Prior: training for e epochs multiplies the loss by 1 + SHORTNESS / e."""
+HIDDEN_WEIGHT = 0.5
+"""Prior: halving the hidden width costs so much of a halved depth on top of what its parameters count for."""
 DISAGREEMENT = 0.1
 """Share of the examples on which a student and the reference typically answer differently."""
 SAFETY = 1.5
@@ -49,7 +50,11 @@ def expected_loss(student: Student, full: Shape, trained: Mapping[Student, float
     seen = sum(max(0.0, lost) for lost in finite.values())
     # A student is not expected to beat one that is as deep and as wide at least.
     below = [
-        lost for s, lost in finite.items() if s.layers >= student.layers and s.intermediate >= student.intermediate
+        lost
+        for s, lost in finite.items()
+        if s.layers >= student.layers
+        and s.intermediate >= student.intermediate
+        and (s.hidden or full.hidden) >= (student.hidden or full.hidden)
     ]
     return max([prior * (seen + 1.0) / (known + 1.0), *below])
 
@@ -57,7 +62,8 @@ def expected_loss(student: Student, full: Shape, trained: Mapping[Student, float
 def halvings(student: Student, full: Shape) -> float:
     """Return how often the reference's depth was halved to make the student's, a narrower layer counted in part."""
     depth = math.log2(full.layers / student.layers)
-    return depth + WIDTH_WEIGHT * (-math.log2(capacity(student, full)) - depth)
+    narrower = WIDTH_WEIGHT * (-math.log2(capacity(student, full)) - depth)
+    return depth + narrower + HIDDEN_WEIGHT * math.log2(full.hidden / (student.hidden or full.hidden))
 
 
 @dataclass(frozen=True)

@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lighten.compress.step import ModelStep
-from lighten.compress.steps import Distil, Intermediate, Layers, Quantise, Vocabulary
+from lighten.compress.steps import Distil, Intermediate, Layers, Quantise, Vocabulary, Width
 from lighten.errors import InputError
 from lighten.models.layout import Shape
-from lighten.recipe import Search
+from lighten.pipeline.step import search_space
+from lighten.recipe import Recipe, Search
 
 PiecesWanted = int | str
 
 
 @dataclass(frozen=True)
 class Student:
-    """What is trained: depth, feed-forward width and vocabulary of a student cut from the reference."""
+    """What is trained: depth, widths and vocabulary of a student cut from the reference."""
 
     layers: int
     intermediate: int
     vocabulary: PiecesWanted
     """``used``, ``full`` or a number of pieces."""
+    hidden: int | None = None
+    """Hidden width, heads with it; None for the reference's."""
+    settings: tuple[tuple[str, float], ...] = ()
+    """Fields of the distillation that differ from the usual, with their values."""
+
+    @property
+    def shape_only(self) -> Student:
+        """The same student, distilled as usual: it costs the same."""
+        return replace(self, settings=())
 
     def name(self, full: Shape) -> str:
         """Return a short name such as ``3 layers, ffn 768``; what equals the reference is left out."""
         parts = [f"{self.layers} layer{'s' if self.layers > 1 else ''}"]
         if self.intermediate != full.intermediate:
             parts.append(f"ffn {self.intermediate}")
+        if self.hidden not in (None, full.hidden):
+            parts.append(f"hidden {self.hidden}")
         if isinstance(self.vocabulary, int):
             parts.append(f"{self.vocabulary} pieces")
+        parts += [f"{field.replace('_', ' ')} {value:g}" for field, value in self.settings]
         return ", ".join(parts)
+
+    def contains(self, other: Student) -> bool:
+        """Whether another student can be cut out of this one: nothing of it is larger."""
+        same = self.vocabulary == other.vocabulary and self.hidden == other.hidden
+        return same and self.layers >= other.layers and self.intermediate >= other.intermediate
 
 
 @dataclass(frozen=True)
@@ -47,16 +65,37 @@ class Point:
 
     def shape(self, full: Shape, pieces: int) -> Shape:
         """Return the shape of the exported model, `pieces` being the size of the trimmed vocabulary."""
-        return full.with_(layers=self.student.layers, intermediate=self.student.intermediate, vocabulary=pieces)
+        return encoder_of(self.student, full).with_(vocabulary=pieces)
 
 
-def cut_steps(student: Student, full: Shape) -> list[ModelStep]:
-    """Return the steps that cut the student out of the reference; those that would change nothing are left out."""
+def encoder_of(student: Student, full: Shape) -> Shape:
+    """Return the student's shape with the reference's vocabulary; heads keep their size."""
+    shape = full.with_(layers=student.layers, intermediate=student.intermediate)
+    if student.hidden in (None, full.hidden):
+        return shape
+    assert student.hidden is not None
+    return shape.with_(hidden=student.hidden, heads=student.hidden * full.heads // full.hidden)
+
+
+def cut_steps(student: Student, full: Shape, parent: Student | None = None) -> list[ModelStep]:
+    """Return the steps that cut the student out of the reference; those that would change nothing are left out.
+
+    Args:
+        student: what to cut.
+        full: the reference's shape.
+        parent: a student that contains it, to cut it out of that one instead.
+    """
+    layers, intermediate = (parent.layers, parent.intermediate) if parent else (full.layers, full.intermediate)
     steps: list[ModelStep] = []
-    if student.layers < full.layers:
+    if student.layers < layers:
         steps.append(Layers(count=student.layers))
-    if student.intermediate < full.intermediate:
+    if student.intermediate < intermediate:
         steps.append(Intermediate(width=student.intermediate, multiple_of=1))
+    if parent is not None:
+        return steps
+    if student.hidden not in (None, full.hidden):
+        assert student.hidden is not None
+        steps.append(Width(hidden=student.hidden))
     if student.vocabulary != "full":
         steps.append(Vocabulary(size=student.vocabulary))  # type: ignore[arg-type]
     return steps
@@ -66,23 +105,26 @@ def plan_of(point: Point, full: Shape, distil: Distil) -> list[ModelStep]:
     """Return the whole plan of a candidate after the reference."""
     steps = cut_steps(point.student, full)
     if capacity(point.student, full) < 1:
-        steps.append(distil)
+        steps.append(distil.model_copy(update=dict(point.student.settings)))
     return [*steps, Quantise()] if point.quantise == "int8" else steps
 
 
-def enumerate_points(full: Shape, search: Search, can_trim: bool) -> list[Point]:
+def enumerate_points(full: Shape, search: Search, can_trim: bool, small: bool = False) -> list[Point]:
     """Return every candidate within the recipe's `search`, the most capable first.
 
     Args:
         full: the reference's shape.
         search: what the recipe narrows.
         can_trim: whether this tokenizer can be trimmed.
+        small: whether size or memory matter (`wants_small`): narrower hidden states are considered then. They
+            make the tables smaller, and cost more quality than they save time.
 
     Raises:
         InputError: a depth or width the model does not have.
     """
     depths = _checked("search.layers", search.layers, full.layers) or _depths(full.layers)
     widths = _checked("search.intermediate", search.intermediate, full.intermediate) or _widths(full.intermediate)
+    hiddens = _hiddens(full, search.hidden, small)
     vocabularies: list[Any] = list(search.vocabulary or (["used"] if can_trim else ["full"]))
     if not can_trim and vocabularies != ["full"]:
         raise InputError(
@@ -91,19 +133,25 @@ def enumerate_points(full: Shape, search: Search, can_trim: bool) -> list[Point]
         )
     formats = search.quantise or ["int8", "none"]
     points = [
-        Point(Student(depth, width, vocabulary), quantise)
+        Point(Student(depth, width, vocabulary, hidden), quantise)
         for depth in depths
         for width in widths
+        for hidden in hiddens
         for vocabulary in vocabularies
         for quantise in formats
     ]
     return sorted(points, key=lambda p: (-capacity(p.student, full), p.quantise))
 
 
+def wants_small(recipe: Recipe) -> bool:
+    """Whether the recipe limits or minimises what the tables of embeddings count for."""
+    limits = recipe.budget.size_mb, recipe.budget.peak_memory_mb
+    return any(limit is not None for limit in limits) or recipe.objective in ("size_mb", "peak_memory_mb")
+
+
 def capacity(student: Student, full: Shape) -> float:
     """Return the student's share of the reference's encoder parameters (0 to 1]."""
-    own = full.with_(layers=student.layers, intermediate=student.intermediate)
-    return own.encoder_parameters / full.encoder_parameters
+    return encoder_of(student, full).encoder_parameters / full.encoder_parameters
 
 
 def relative_cost(point: Point, full: Shape) -> float:
@@ -118,12 +166,27 @@ def relative_cost(point: Point, full: Shape) -> float:
 
 
 def _depths(layers: int) -> list[int]:
-    return sorted({d for d in (1, 2, 3, 4, 6, 8, 12, layers) if d <= layers}, reverse=True)
+    """Return what the step `layers` says is worth searching, and the model's own depth."""
+    return sorted({*(depth for depth in search_space(Layers)["count"] if depth < layers), layers}, reverse=True)
 
 
 def _widths(width: int) -> list[int]:
-    """Full, half and a third, in multiples of 64."""
-    return sorted({width, *(max(64, round(width / part / 64) * 64) for part in (2, 3))}, reverse=True)
+    """Return the shares that the step `intermediate` says are worth searching, in multiples of 64, and the whole."""
+    shares = search_space(Intermediate, "search_shares")["width"]
+    return sorted({width, *(max(64, round(width * share / 64) * 64) for share in shares)}, reverse=True)
+
+
+def _hiddens(full: Shape, asked: list[int] | None, small: bool) -> list[int | None]:
+    """Return hidden widths, None for the full one; those that hold no whole number of heads are refused."""
+    if asked is None and not small:
+        return [None]
+    size = full.hidden // full.heads
+    shares = search_space(Width, "search_shares")["hidden"]
+    wanted = asked or [full.hidden, *(int(full.hidden * share) for share in shares)]
+    if asked is not None and (odd := [value for value in asked if value % size]):
+        raise InputError(f"{odd[0]} is no multiple of {size}, the size of a head", "search.hidden")
+    values = _checked("search.hidden", sorted({max(size, value // size * size) for value in wanted}), full.hidden)
+    return [None if value == full.hidden else value for value in values or []]
 
 
 def _checked(key: str, values: list[int] | None, most: int) -> list[int] | None:

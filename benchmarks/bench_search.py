@@ -1,0 +1,165 @@
+"""The automatic choice: against chance, against its own promises, and against its own clock.
+
+    python benchmarks/bench_search.py                        # everything: more than four hours on 2 cores
+    python benchmarks/bench_search.py --parts chance --tasks reviews --seeds 0 --minutes 10
+    python benchmarks/bench_search.py --parts promises --builds 4
+    python benchmarks/bench_search.py --record
+
+`chance`: builds of ten minutes and the same with every choice of a student drawn at random (search_peers.py), one at a
+time; compared by the volume of (points lost on validation, latency, size) that their candidates dominate within ten
+points of the reference, its latency and its size. `promises`: small builds with limits drawn by chance over four data
+sets; whatever was said to fit is measured again in a fresh process. `again`: another budget in a finished run folder.
+Builds that are finished under runs/bench-search are not done again. The last line is one JSON document.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+from lighten.measure.cost import costs
+from lighten.search.decision.hypervolume import hypervolume
+from lighten.workshop.limits import value_of
+from record import finish, parser
+from search_tasks import TASKS, recipe
+
+ROOT = Path(__file__).parents[1]
+RUNS = ROOT / "runs" / "bench-search"
+PEER = Path(__file__).parent / "search_peers.py"
+POINTS = 10.0
+"""Points lost at which a candidate is worth nothing."""
+GOALS = {"hypervolume_vs_random": 1.3}
+COSTS = ("latency_ms", "size_mb", "peak_memory_mb")
+
+
+def build(asked: dict[str, Any], out: Path, who: str = "ours") -> tuple[dict[str, Any], float]:
+    """Build in a fresh process; returns the result and the seconds of the whole command."""
+    started = time.monotonic()
+    request = json.dumps({"recipe": asked, "out": str(out), "who": who})
+    done = subprocess.run([sys.executable, str(PEER), request], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{out.name} failed:\n{done.stderr[-3000:]}")
+    return json.loads((out / "result.json").read_text()), time.monotonic() - started
+
+
+def volume(result: dict[str, Any]) -> float:
+    """Return the share of the box below the reference that a build's measured candidates dominate."""
+    whole = result["reference"]["metrics"]
+    rows = []
+    for candidate in result["candidates"]:
+        metrics = candidate["metrics"]
+        if candidate["status"] == "measured" and metrics["quality"] and metrics["latency_ms"]:
+            # The chosen one's quality is that of the test; all others have that of validation.
+            quality = metrics["quality"]
+            delta = quality["delta"] if quality["split"] == "validation" else result["selection"]["delta_validation"]
+            rows.append(
+                [
+                    max(0.0, -delta) / POINTS,
+                    metrics["latency_ms"]["p50"] / whole["latency_ms"]["p50"],
+                    metrics["size_mb"] / whole["size_mb"],
+                ]
+            )
+    return hypervolume(rows, [1.0, 1.0, 1.0])
+
+
+def chance(options: Any) -> dict[str, Any]:
+    """Builds by the search and by chance: volumes, their ratio, and how the clock was kept."""
+    rows = []
+    for task in options.tasks:
+        for seed in options.seeds:
+            row: dict[str, Any] = {"task": task, "seed": seed}
+            for who in ("ours", "random"):
+                out = RUNS / f"{task}-{options.minutes:g}-{seed}-{who}".replace(" ", "-")
+                result, _ = build(recipe(task, seed, options.minutes, quality=-3.0), out, who)
+                row[who] = round(volume(result), 4)
+                row[f"{who}_trained"] = sum(
+                    c["rung"] == "student" and c["status"] == "measured" for c in result["candidates"]
+                )
+                row[f"{who}_clock"] = round(result["seconds"]["total"] / (60 * options.minutes), 3)
+                print(f"{task}, seed {seed}, {who}: volume {row[who]}", file=sys.stderr, flush=True)
+            row["ratio"] = round(row["ours"] / max(row["random"], 1e-9), 3)
+            rows.append(row)
+    ratios = [row["ratio"] for row in rows]
+    return {
+        "hypervolume_vs_random": statistics.median(ratios),
+        "hypervolume_vs_random_range": [min(ratios), max(ratios)],
+        "clock": max(row["ours_clock"] for row in rows),
+        "chance": rows,
+    }
+
+
+def promises(options: Any) -> dict[str, Any]:
+    """Small builds with limits drawn by chance; what was said to fit is measured again, in a fresh process."""
+    rows = []
+    for number in range(options.builds):
+        generator = random.Random(number)
+        task = TASKS[number % len(TASKS)]
+        budget = {
+            "latency_ms": round(generator.uniform(1, 12) * (1 if task == "reviews" else 3), 2),
+            "size_mb": round(generator.uniform(4, 40), 1),
+            "quality": -round(generator.uniform(1, 8), 1),
+        }
+        out = RUNS / f"promise-{number}"
+        result, _ = build(recipe(task, number, round(generator.uniform(2, 3), 1), **budget), out)
+        again = costs({"it": out / "model"}, result["target"], seed=number + 1, seconds=4.0)["it"]
+        broken = [
+            name for name in COSTS if budget.get(name) is not None and (value_of(again, name) or 0.0) > budget[name]
+        ]
+        said = result["verdict"] == "fits"
+        row = {"build": number, "task": task, "budget": budget, "verdict": result["verdict"]}
+        rows.append({**row, "binding": result["binding_limit"], "broken": broken if said else []})
+        print(rows[-1], file=sys.stderr, flush=True)
+    return {
+        "violations": sum(bool(row["broken"]) for row in rows),
+        "builds_remeasured": sum(row["verdict"] == "fits" for row in rows),
+        "promises": rows,
+    }
+
+
+def again(options: Any) -> dict[str, Any]:
+    """A second, laxer and a third, tighter budget in the folder of a finished build: seconds over the first one's."""
+    task, seed = options.tasks[0], options.seeds[0]
+    out = RUNS / f"{task}-{options.minutes:g}-{seed}-ours".replace(" ", "-")
+    first, _ = build(recipe(task, seed, options.minutes, quality=-3.0), out)
+    whole = first["seconds"]["total"]
+    chosen = first["chosen"]["metrics"]
+    rows = []
+    for factor in (2.0, 1.2):
+        budget = {"latency_ms": round(factor * chosen["latency_ms"]["p95"], 3), "quality": -3.0}
+        result, seconds = build(recipe(task, seed, options.minutes, **budget), out)
+        rows.append({"budget": budget, "seconds": round(seconds, 1), "share": round(seconds / whole, 4)})
+        rows[-1]["chosen"] = result["chosen"]["name"]
+    return {"second_budget_share": max(row["share"] for row in rows), "again": rows}
+
+
+PARTS = {"chance": chance, "promises": promises, "again": again}
+
+
+def main() -> None:
+    """Do the parts and print them."""
+    arguments = parser(__doc__ or "")
+    arguments.add_argument("--parts", nargs="*", default=[*PARTS], choices=[*PARTS])
+    arguments.add_argument("--tasks", nargs="*", default=["reviews", "r52"], choices=TASKS)
+    arguments.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    arguments.add_argument("--minutes", type=float, default=10.0)
+    arguments.add_argument("--builds", type=int, default=20)
+    options = arguments.parse_args()
+    RUNS.mkdir(parents=True, exist_ok=True)
+    numbers: dict[str, Any] = {}
+    for part in options.parts:
+        numbers |= PARTS[part](options)
+    for name, goal in GOALS.items():
+        if name in numbers:
+            print(f"{name}: {numbers[name]:g}, goal {goal:g}: {'met' if numbers[name] >= goal else 'missed'}")
+    finish("search", {"minutes": options.minutes, "seeds": options.seeds, **numbers}, options.record)
+
+
+if __name__ == "__main__":
+    main()

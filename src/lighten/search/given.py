@@ -1,0 +1,35 @@
+"""What a recipe says of the search: the kinds of model it considers, or the one plan it lists."""
+
+from __future__ import annotations
+
+from lighten.compress.step import ModelStep
+from lighten.compress.steps import Intermediate, Layers
+from lighten.errors import InputError
+from lighten.pipeline import step_from_spec
+from lighten.search.run import Run
+
+RUNGS = ("linear", "frozen", "student", "cascade")
+
+
+def given_rungs(run: Run) -> tuple[str, ...]:
+    """Return the kinds of model that a build considers; none where the recipe lists its steps."""
+    if run.recipe.steps != "auto":
+        return ()
+    return tuple(run.recipe.search.rungs or RUNGS)
+
+
+def given_plan(run: Run) -> list[ModelStep]:
+    """Return the recipe's own list of steps, empty for ``auto``.
+
+    Raises:
+        InputError: an unknown step or field, or a step the model cannot take.
+    """
+    if run.recipe.steps == "auto":
+        return []
+    steps = [step_from_spec("model", spec, f"steps[{i}]") for i, spec in enumerate(run.recipe.steps)]
+    for i, step in enumerate(steps):
+        # Found here and not after the reference was trained for minutes.
+        for kind, most, field in ((Layers, run.full.layers, "count"), (Intermediate, run.full.intermediate, "width")):
+            if isinstance(step, kind) and (value := getattr(step, field) or 0) > most:
+                raise InputError(f"{field} must be at most {most}, as the model has, but got {value}", f"steps[{i}]")
+    return [step for step in steps if isinstance(step, ModelStep)]

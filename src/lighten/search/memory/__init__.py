@@ -1,0 +1,1 @@
+"""What is known from before: measurements by content, sessions, failures."""

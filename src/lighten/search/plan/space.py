@@ -1,0 +1,125 @@
+"""The space of a build before anything is known of it: its points, their tokenizers, and what they should cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lighten.compress.step import ModelStep
+from lighten.compress.steps import Intermediate, Layers, Quantise, Vocabulary, Width
+from lighten.models.pieces import can_trim
+from lighten.search.cost.cache import conditions_of
+from lighten.search.cost.model import CostModel
+from lighten.search.cost.shapes import measure_costs, weight_bytes
+from lighten.search.given import given_plan, given_rungs
+from lighten.search.plan.points import Costed
+from lighten.search.run import Run
+from lighten.search.students.making import trimmed_tokenizer
+from lighten.search.students.space import Point, Student, enumerate_points, wants_small
+
+UNCOUNTED = ("quantise", "factorise", "norm", "sparsify", "static", "linear", "student", "extend")
+"""Steps that change the cost in ways that are not counted here."""
+
+ROOM = 0.25
+"""Share of the points that must be within the limit on size for narrower hidden states not to be looked at."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """The points of a build.
+
+    Attributes:
+        rungs: kinds of model it considers; none where the recipe has a list of steps.
+        points: students in a precision.
+        tokenizers: folder and number of pieces by what a student wants of its vocabulary.
+        notes: what was left out of account.
+    """
+
+    rungs: tuple[str, ...]
+    points: tuple[Point, ...]
+    tokenizers: Mapping[Any, tuple[Path, int]]
+    notes: tuple[str, ...] = ()
+
+
+def space_of(run: Run) -> Space:
+    """Return the points that a build would consider; trims tokenizers, trains nothing.
+
+    Raises:
+        InputError: depths, widths or steps that the model does not have.
+    """
+    steps, rungs, notes = given_plan(run), given_rungs(run), []
+    if steps:
+        point, odd = point_of(steps, run)
+        points = [point]
+        if odd:
+            notes.append(f"not counted: what the steps {', '.join(odd)} change")
+    else:
+        students = any(rung in rungs for rung in ("frozen", "student"))
+        points = _points(run) if students else []
+    wanted = {point.student.vocabulary for point in points}
+    return Space(rungs, tuple(points), {v: trimmed_tokenizer(run, v) for v in wanted}, tuple(notes))
+
+
+def _points(run: Run) -> list[Point]:
+    """Return the points of the automatic space, narrower hidden states among them where size or memory is scarce."""
+    search, trims = run.recipe.search, can_trim(run.model)
+    wide = enumerate_points(run.full, search, trims)
+    limit = run.recipe.budget.size_mb
+    if not wants_small(run.recipe):
+        return wide
+    if limit is not None and run.recipe.objective not in ("size_mb", "peak_memory_mb"):
+        pieces = {v: trimmed_tokenizer(run, v)[1] for v in {point.student.vocabulary for point in wide}}
+        width = int(run.config.get("embedding_size", run.full.hidden))
+        shapes = [
+            (point.shape(run.full, pieces[point.student.vocabulary]), point.quantise == "int8") for point in wide
+        ]
+        if sum(weight_bytes(shape, width, int8) / 1e6 <= limit for shape, int8 in shapes) >= ROOM * len(wide):
+            return wide
+    return enumerate_points(run.full, search, trims, small=True)
+
+
+def point_of(steps: Sequence[ModelStep], run: Run) -> tuple[Point, list[str]]:
+    """Return the point that a list of steps leads to, and the names of steps that are not counted."""
+    layers, inner, hidden = run.full.layers, run.full.intermediate, run.full.hidden
+    vocabulary: int | str = "full"
+    quantise, odd = "none", []
+    for step in steps:
+        if isinstance(step, Layers):
+            layers = step.count or len(step.kept or ()) or layers
+        elif isinstance(step, Intermediate):
+            inner = step.width
+        elif isinstance(step, Width):
+            hidden = step.hidden
+        elif isinstance(step, Vocabulary):
+            vocabulary = step.size
+        elif isinstance(step, Quantise) and step.format == "int8":
+            quantise = "int8"
+        elif type(step).name in UNCOUNTED:
+            odd.append(type(step).name)
+    student = Student(layers, inner, vocabulary, None if hidden == run.full.hidden else hidden)
+    return Point(student, quantise), odd
+
+
+def predict_space(run: Run, space: Space, model: CostModel) -> dict[str, Costed]:
+    """Return every point with the costs that the model predicts, by name."""
+    at, found = conditions_of(run), {}
+    for point in space.points:
+        folder, pieces = space.tokenizers[point.student.vocabulary]
+        shape, name = point.shape(run.full, pieces), point.name(run.full)
+        metrics = model.predict(shape, point.quantise == "int8", **at, tokenizer=folder)
+        found[name] = Costed(name, metrics, point, shape)
+    return found
+
+
+def measure_points(run: Run, space: Space, points: Sequence[Point]) -> dict[str, dict[str, Any]]:
+    """Return the measured metrics of points by name, and those of the reference.
+
+    Shapes over the limit on size are measured too: the plan says how far away they are.
+    """
+    budget = run.recipe.budget.model_copy(update={"size_mb": None})
+    run = replace(run, recipe=run.recipe.model_copy(update={"budget": budget}))
+    folders = {vocabulary: folder for vocabulary, (folder, _) in space.tokenizers.items()}
+    pieces = {vocabulary: size for vocabulary, (_, size) in space.tokenizers.items()}
+    return measure_costs(run, points, folders, pieces)

@@ -1,0 +1,1 @@
+"""The ladder: each kind of model, from the cheapest up."""

@@ -1,0 +1,1 @@
+"""The students: which there are, which to train next, and their training."""

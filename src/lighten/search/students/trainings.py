@@ -1,0 +1,214 @@
+"""Carries out the trainings of students: from where each begins, for how long, and what came out.
+
+Under a clock, how a training begins and how long it takes is decided once per student and part, whatever the budget:
+a build that was interrupted and a build with another budget find it done.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from lighten.compress.steps import Distil
+from lighten.pipeline import Artifact, step_to_dict
+from lighten.search.candidate import Candidate
+from lighten.search.memory.retry import spare
+from lighten.search.standing import Reference, Standing
+from lighten.search.students.curves import Curve
+from lighten.search.students.explore import Action
+from lighten.search.students.making import Start, train_student
+from lighten.search.students.parallel import threads_each, train_apart
+from lighten.search.students.space import Student, capacity, cut_steps
+from lighten.search.timing import MIN_TRAINING, tell
+from lighten.workshop.answers import teacher_answers
+
+SLACK = 1.25
+"""Seconds over the expected ones that a training may take: the pace is an estimate."""
+TRAINED = "trained"
+"""The journal's event of a training that came to its end."""
+
+
+class Trainings:
+    """The trainings of one build.
+
+    Attributes:
+        fresh: whether any was done for this budget, in this attempt or an earlier one.
+    """
+
+    def __init__(self, standing: Standing, reference: Reference) -> None:
+        self.standing, self.reference = standing, reference
+        self._teacher: Artifact | None = None
+        self._parts: Counter[Student] = Counter()
+        journal = standing.run.journal
+        self.fresh = journal.last(TRAINED, budget=standing.run.budget_scope) is not None
+
+    def recall(self, affordable: Collection[Student]) -> None:
+        """Take over what was trained before, under other budgets too; what this one can afford is measured."""
+        run = self.standing.run
+        for event in run.journal.all(TRAINED, scope=run.scope):
+            student = student_from(event["student"])
+            if event["part"] == self._parts[student] + 1:
+                self.carry_out(student, event["epochs"], None, measure=student.shape_only in affordable)
+
+    def carry_out(self, student: Student, epochs: float, left: float | None, *, measure: bool = True) -> None:
+        """Train a student for so many epochs, or find that done, and measure its exports.
+
+        Args:
+            student: begun, or trained on from its checkpoint.
+            epochs: of the training.
+            left: seconds there are; None where epochs alone decide, or where the decision was taken earlier.
+            measure: whether its exports can be chosen.
+        """
+        standing, run = self.standing, self.standing.run
+        name, distilled = student.name(run.full), capacity(student, run.full) < 1
+        self._parts[student] = part = self._parts[student] + 1
+        what: dict[str, Any] = {"epochs": epochs, "seconds": None, "parent": None}
+        if run.by_clock and distilled:
+            decision = f"training of {name}, part {part}"
+            what = run.journal.decide(decision, run.scope, lambda: self._decide(student, epochs, left))
+            if left is not None:
+                tell(run, name, standing.expected, f"{name} trains for at most {what['seconds']:.0f} s")
+        made = spare(run, standing.measured, name, "student", lambda: self._train(student, what))
+        if made is None:
+            standing.lost[student] = float("inf")
+            return
+        if distilled:
+            self._note(student, part, epochs)
+            standing.saw(student, made[0])
+        known = standing.curves.get(student)
+        lost = self._measure(student, *made) if measure else float("inf")
+        if known is None or lost < known.lost:
+            standing.checkpoints[student] = made
+        if measure:
+            more = float(made[0].metrics.get("epochs", epochs))
+            standing.curves[student] = known.then(more, lost) if known else Curve(((more, lost),))
+            standing.lost[student] = standing.curves[student].lost
+
+    def ahead(self, actions: Sequence[Action], left: float) -> None:
+        """Train several students at the same time, each in a process of its own; `carry_out` finds them done.
+
+        Args:
+            actions: of different students.
+            left: seconds there are.
+        """
+        run, requests, names = self.standing.run, [], []
+        for student, epochs in ((action.student, action.epochs) for action in actions):
+            if capacity(student, run.full) == 1:
+                continue
+            decision = f"training of {student.name(run.full)}, part {self._parts[student] + 1}"
+            what = run.journal.decide(
+                decision, run.scope, lambda s=student, e=epochs: self._decide(s, e, left, len(actions))
+            )
+            start = self._start(student, what)
+            names.append(student.name(run.full))
+            requests.append(
+                {
+                    "recipe": run.recipe.model_dump(mode="json", exclude_unset=True),
+                    "base": None if run.base is None else str(run.base.resolve()),
+                    "out": str(run.out.resolve()),
+                    "threads": threads_each(len(actions)),
+                    "student": fields_of(student),
+                    "start": {
+                        "checkpoint": start.checkpoint.key,
+                        "steps": [step_to_dict(step) for step in start.steps],
+                        "cut": [step_to_dict(step) for step in start.cut],
+                    },
+                    "teacher": self._taught().key,
+                    "distil": step_to_dict(self._distil(student, what)),
+                    "seconds": what["seconds"],
+                }
+            )
+        executor = run.recipe.search.executor
+        run.timed("students", lambda: train_apart(requests, names, executor, run.progress, run.heed))
+
+    def _decide(self, student: Student, epochs: float, left: float | None, sharing: int = 1) -> dict[str, Any]:
+        """Return how a training begins and for how long, `sharing` of them on this machine's cores."""
+        wanted = SLACK * epochs * self.standing.epoch(student) * sharing
+        seconds = round(max(MIN_TRAINING, wanted if left is None else min(wanted, left)), 1)
+        parent = self._parent(student)
+        return {
+            "epochs": round(epochs, 2),
+            "seconds": seconds,
+            "parent": None if parent is None else fields_of(parent),
+        }
+
+    def _note(self, student: Student, part: int, epochs: float) -> None:
+        run, what = self.standing.run, {"student": fields_of(student), "part": part}
+        if run.by_clock and not any(_same(event, what) for event in run.journal.all(TRAINED, scope=run.scope)):
+            run.journal.write(TRAINED, scope=run.scope, budget=run.budget_scope, epochs=epochs, **what)
+            self.fresh = True
+
+    def _parent(self, student: Student) -> Student | None:
+        """Return the smallest trained student that contains this one, if there is any."""
+        full, trained = self.standing.run.full, self.standing.checkpoints
+        around = [other for other in trained if capacity(other, full) < 1 and other.contains(student)]
+        return min((other for other in around if other != student), key=lambda s: capacity(s, full), default=None)
+
+    def _taught(self) -> Artifact:
+        """Return the reference's answers to the training texts, computed when first asked for."""
+        run = self.standing.run
+        if self._teacher is None:
+            self._teacher = run.timed("teacher", lambda: teacher_answers(run, self.reference.checkpoint))
+        return self._teacher
+
+    def _start(self, student: Student, what: dict[str, Any]) -> Start:
+        """Return where a training begins: the student's own checkpoint, its parent's, or the reference."""
+        standing, full = self.standing, self.standing.run.full
+        parent = None if what["parent"] is None else student_from(what["parent"])
+        if student in standing.checkpoints:
+            checkpoint, steps = standing.checkpoints[student]
+            return Start(checkpoint, tuple(steps))
+        if parent is not None and parent in standing.checkpoints:
+            checkpoint, steps = standing.checkpoints[parent]
+            return Start(checkpoint, tuple(steps), tuple(cut_steps(student, full, parent)))
+        return Start(self.reference.checkpoint, cut=tuple(cut_steps(student, full)))
+
+    def _distil(self, student: Student, what: dict[str, Any]) -> Distil:
+        return self.standing.distil.model_copy(update={**dict(student.settings), "epochs": what["epochs"]})
+
+    def _train(self, student: Student, what: dict[str, Any]) -> tuple[Artifact, list[Any]]:
+        run = self.standing.run
+        teacher = self._taught() if capacity(student, run.full) < 1 else None
+        start, distil, seconds = self._start(student, what), self._distil(student, what), what["seconds"]
+        return run.timed("students", lambda: train_student(run, student, start, teacher, distil, seconds))  # type: ignore[no-any-return]
+
+    def _measure(self, student: Student, checkpoint: Artifact, steps: list[Any]) -> float:
+        """Measure the student's exports, those within the limits if there are any; the better of two models stays."""
+        standing = self.standing
+        names = standing.names_of(student)
+        losses = []
+        for name in [n for n in names if standing.missed(n) is None] or names:
+            before = standing.measured.get(name)
+            candidate = standing.measure(
+                self.reference,
+                name,
+                checkpoint,
+                steps,
+                rung="student",
+                order=standing.order(name),
+                quantise=standing.points[name].quantise,
+            )
+            losses.append(-float(candidate.metrics["quality"]["delta"]))
+            if before is not None and before.status == "measured" and _value(before) >= _value(candidate):
+                standing.keep(name, before)
+        return min(losses)
+
+
+def _value(candidate: Candidate) -> float:
+    return float(candidate.metrics["quality"]["value"])
+
+
+def _same(event: dict[str, Any], what: dict[str, Any]) -> bool:
+    return all(event[key] == value for key, value in what.items())
+
+
+def fields_of(student: Student) -> dict[str, Any]:
+    """Return what the journal holds of a student, as it reads it back."""
+    return {**asdict(student), "settings": [list(setting) for setting in student.settings]}
+
+
+def student_from(fields: dict[str, Any]) -> Student:
+    """Return a student from what the journal holds of it."""
+    return Student(**{**fields, "settings": tuple((name, value) for name, value in fields["settings"])})
