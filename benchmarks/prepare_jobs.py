@@ -13,7 +13,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +46,22 @@ def clean_datatrove(wanted: dict[str, Any]) -> Run:
     logger.remove()
 
     def run(texts: list[str]) -> dict[str, Any]:
-        documents = [Document(text, str(number)) for number, text in enumerate(texts)]
+        changed = 0
+
+        # Functions, since the executor copies its pipeline before it runs, and a list of documents with it.
+        def read(data: Any, rank: int, world_size: int) -> Iterator[Document]:
+            for number, text in enumerate(texts):
+                yield Document(text, str(number))
+
+        def count(data: Iterator[Document], rank: int, world_size: int) -> Iterator[Document]:
+            nonlocal changed
+            for document in data:
+                changed += document.text != texts[int(document.id)]
+                yield document
+
         with tempfile.TemporaryDirectory() as logs:
-            executor = LocalPipelineExecutor([documents, FTFYFormatter()], workers=1, tasks=1, logging_dir=logs)
-            executor.run()
-        return {"changed": sum(new.text != old for new, old in zip(documents, texts, strict=True))}
+            LocalPipelineExecutor([read, FTFYFormatter(), count], workers=1, tasks=1, logging_dir=logs).run()
+        return {"changed": changed}
 
     return run
 

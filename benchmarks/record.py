@@ -33,10 +33,18 @@ def commit() -> str:
 
 
 def joined(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Return the new document with what only the old one measured, and the commits that was measured at."""
-    kept = {key: value for key, value in old.items() if key not in new and key != "earlier"}
+    """Return the new document with what only the old one measured, and the commits that was measured at.
+
+    `parts` are joined one by one.
+    """
+    before = {**old, **{f"parts, {key}": value for key, value in old.get("parts", {}).items()}}
+    after = {**new, **{f"parts, {key}": value for key, value in new.get("parts", {}).items()}}
+    kept = {key: value for key, value in before.items() if key not in {*after, "earlier", "parts"}}
     commits = {key: old.get("earlier", {}).get(key, old["commit"]) for key in kept}
-    return {**new, **kept, "earlier": commits} if kept else new
+    whole = {key: value for key, value in kept.items() if not key.startswith("parts, ")}
+    parts = {key.removeprefix("parts, "): value for key, value in kept.items() if key.startswith("parts, ")}
+    joint = {**new, **whole, **({"parts": {**parts, **new.get("parts", {})}} if "parts" in {*old, *new} else {})}
+    return {**joint, "earlier": commits} if kept else joint
 
 
 def finish(name: str, numbers: dict[str, Any], record: bool) -> None:

@@ -24,3 +24,9 @@ def test_what_a_later_run_did_not_measure_stays_with_its_commit() -> None:
     }
     assert joined(both, third)["earlier"] == {"ddp_speed": "a", "speed": "b"}
     assert joined(first, first) == first
+
+
+def test_parts_are_joined_one_by_one() -> None:
+    first = {"commit": "a", "parts": {"clean": 1, "near": 2}}
+    both = joined(first, {"commit": "b", "parts": {"clean": 3}})
+    assert both == {"commit": "b", "parts": {"clean": 3, "near": 2}, "earlier": {"parts, near": "a"}}

@@ -185,7 +185,7 @@ def test_a_process_that_dies_is_an_error_that_says_what_to_do(tmp_path, source, 
 
 
 def test_ray_is_asked_for_by_name(tmp_path, source, monkeypatch):
-    monkeypatch.setattr("lighten.data.executor.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("lighten.pipeline.ray.importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"lighten\[cluster\]"):
         prepare(data(source("csv"), executor="ray"), 0, tmp_path / "out", tmp_path)
 

@@ -37,11 +37,16 @@ def climb(run: Run) -> tuple[Standing, Reference, list[Candidate]]:
     if "linear" in rungs:
         linear = spare(run, standing.measured, LINEAR, "linear", lambda: fit_linear(run))
     if not plan:
-        look_ahead(run, {**standing.costs, **({} if linear is None else {LINEAR: cost_linear(run, linear)})})
+        known = (
+            None
+            if linear is None
+            else spare(run, standing.measured, LINEAR, "linear", lambda: cost_linear(run, linear))
+        )
+        look_ahead(run, {**standing.costs, **({} if known is None else {LINEAR: known})})
     reference = train_reference(standing)
     with run.interrupt.exploration():  # Ctrl-C ends what is inside and goes on to the proof
         if linear is not None:
-            measure_linear(standing, reference, linear)
+            spare(run, standing.measured, LINEAR, "linear", lambda: measure_linear(standing, reference, linear))
         if plan:
             carry_out(standing, reference, plan)
         elif not linear_suffices(standing):

@@ -49,6 +49,7 @@ class Standing:
         lost: points lost to the reference on validation, by student.
         curves: the same over the epochs of their training.
         checkpoints: trained students and the steps that made them.
+        failed: students whose training failed; what was made of them before stays.
         predicted: points whose costs are the cost model's and were not measured.
         pace: seconds of an epoch over the expected ones, of the students trained.
     """
@@ -63,6 +64,7 @@ class Standing:
     lost: dict[Student, float] = field(default_factory=dict)
     curves: dict[Student, Curve] = field(default_factory=dict)
     checkpoints: dict[Student, tuple[Artifact, list[ModelStep]]] = field(default_factory=dict)
+    failed: set[Student] = field(default_factory=set)
     predicted: set[str] = field(default_factory=set)
     pace: list[float] = field(default_factory=list)
 

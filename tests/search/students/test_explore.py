@@ -126,6 +126,13 @@ def test_a_failed_student_is_not_tried_again() -> None:
     assert second is not None and second.student != first.student
 
 
+def test_what_was_made_of_a_student_before_its_training_failed_still_counts() -> None:
+    curves, _, _ = play(law(1.3), 6000)
+    holder = min((s for s, curve in curves.items() if curve.lost <= 2.0), key=lambda s: capacity(s, FULL))
+    action = next_action(outlook({holder: curves[holder]}, 6000, failed=frozenset({holder})))
+    assert action is None or capacity(action.student, FULL) < capacity(holder, FULL)
+
+
 def test_the_study_is_asked_once_nothing_is_promising() -> None:
     curves, _, _ = play(lambda s, e: 1.0 if s.layers > 2 else 9.0, 100_000)
     asked: list[list[Student]] = []

@@ -84,7 +84,7 @@ def _outlook(standing: Standing, options: list[Option], trainings: Trainings, st
         left=max(MIN_TRAINING, left_for_students(run, standing.expected)),
         epoch=standing.epoch,
         most=standing.distil.epochs,
-        failed=frozenset(s for s, lost in standing.lost.items() if lost == float("inf")),
+        failed=frozenset(standing.failed),
         fresh=trainings.fresh,
         propose=lambda cheaper: study.propose(cheaper, standing.curves, costs),
     )

@@ -55,7 +55,7 @@ class Outlook:
         left: seconds for training.
         epoch: expected seconds of an epoch of a student.
         most: epochs of a whole distillation.
-        failed: students whose training failed.
+        failed: students whose training failed: what was made of them before counts, but they get no more.
         fresh: whether anything was trained for this budget yet: one that is answered from what others left behind
             does not gamble.
         propose: asks for a student among options that are cheaper than the best; None where it knows too little.
@@ -91,9 +91,7 @@ def next_action(outlook: Outlook) -> Action | None:
     """Return what to train next, or None when nothing promises to be worth its time."""
     prices = {option.student: option.value for option in outlook.options}
     variants = [Option(s, prices[s.shape_only]) for s in outlook.curves if s.settings and s.shape_only in prices]
-    options = [option for option in (*outlook.options, *variants) if option.student not in outlook.failed]
-    if not options:
-        return None
+    options = [*outlook.options, *variants]
     if outlook.floor is None:
         return _toward_quality(outlook, [option.student for option in options])
     wanted = outlook.floor - outlook.safety
@@ -159,6 +157,8 @@ def _nearest(outlook: Outlook, options: Sequence[Option], expected: Mapping[Stud
 
 def _worth(outlook: Outlook, student: Student) -> bool:
     """Whether a student is open: not begun, or its curve promises something of the rest of its epochs."""
+    if student in outlook.failed:
+        return False
     if student not in outlook.curves:
         return True
     if outlook.affordable(student, outlook.most) < 1.0:
@@ -182,7 +182,7 @@ def _longer(outlook: Outlook, student: Student) -> Action | None:
     """Return the action that trains a student beyond a whole distillation, where that promises something."""
     epochs = outlook.affordable(student, LONGEST * outlook.most)
     gained = outlook.curves[student].lost - outlook.expected(student, LONGEST * outlook.most)
-    if epochs < 1.0 or gained < GAIN:
+    if student in outlook.failed or epochs < 1.0 or gained < GAIN:
         return None
     return Action(student, epochs, "the best so far, trained on with the time left")
 

@@ -6,9 +6,11 @@ a build that was interrupted and a build with another budget find it done.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from lighten.compress.steps import Distil
@@ -72,13 +74,18 @@ class Trainings:
                 tell(run, name, standing.expected, f"{name} trains for at most {what['seconds']:.0f} s")
         made = spare(run, standing.measured, name, "student", lambda: self._train(student, what))
         if made is None:
-            standing.lost[student] = float("inf")
+            standing.failed.add(student)
+            standing.lost.setdefault(student, math.inf)
             return
         if distilled:
             self._note(student, part, epochs)
             standing.saw(student, made[0])
         known = standing.curves.get(student)
-        lost = self._measure(student, *made) if measure else float("inf")
+        lost = self._measure(student, *made) if measure else math.inf
+        if measure and lost == math.inf:  # no export of it works
+            standing.failed.add(student)
+            standing.lost.setdefault(student, math.inf)
+            return
         if known is None or lost < known.lost:
             standing.checkpoints[student] = made
         if measure:
@@ -181,7 +188,8 @@ class Trainings:
         losses = []
         for name in [n for n in names if standing.missed(n) is None] or names:
             before = standing.measured.get(name)
-            candidate = standing.measure(
+            measure = partial(
+                standing.measure,
                 self.reference,
                 name,
                 checkpoint,
@@ -190,10 +198,14 @@ class Trainings:
                 order=standing.order(name),
                 quantise=standing.points[name].quantise,
             )
+            candidate = spare(standing.run, standing.measured, name, "student", measure)
+            if candidate is None:  # one format that cannot be exported spoils no other, nor the model before it
+                standing.measured[name] = before or standing.measured[name]
+                continue
             losses.append(-float(candidate.metrics["quality"]["delta"]))
             if before is not None and before.status == "measured" and _value(before) >= _value(candidate):
                 standing.keep(name, before)
-        return min(losses)
+        return min(losses, default=math.inf)
 
 
 def _value(candidate: Candidate) -> float:
