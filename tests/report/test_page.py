@@ -170,6 +170,6 @@ def test_many_untrained_shapes_are_folded_away():
     assert "never trained</summary>" not in report.render(result)
     result["candidates"] += [{**shape, "name": f"shape-{index}"} for index in range(20)]
     html = report.render(result)
-    assert "23 shapes that were timed and never trained</summary>" in html
+    assert "23 shapes that were costed and never trained</summary>" in html
     assert Page(html).open == []
     assert all(f"shape-{index}" in html for index in range(20))

@@ -80,7 +80,7 @@ def test_everything_is_on_the_plot():
     for mark in plot["points"]:
         assert plot["left"] <= mark["x"] <= plot["right"]
         assert plot["top"] <= mark["y"] <= plot["bottom"]
-    assert "4 shapes were timed and never trained" in describe(plot)
+    assert "4 shapes were costed and never trained" in describe(plot)
 
 
 def test_faster_is_left_and_better_is_up():

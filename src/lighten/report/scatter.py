@@ -186,5 +186,5 @@ def _frontier_path(items: list[dict[str, Any]], x: Axis, y: Axis) -> str:
 def describe(plot: dict[str, Any]) -> str:
     """Return what the plot shows in a sentence, for those who cannot see it."""
     names = "; ".join(mark["tip"].replace("\n", ", ") for mark in plot["points"])
-    hollow = f" {len(plot['hollow'])} shapes were timed and never trained." if plot["hollow"] else ""
+    hollow = f" {len(plot['hollow'])} shapes were costed and never trained." if plot["hollow"] else ""
     return f"Quality against latency of {len(plot['points'])} models on the {plot['split']} split: {names}.{hollow}"
