@@ -18,6 +18,7 @@ def model(tmp_path, monkeypatch):
     return "model"
 
 
+@pytest.mark.slow
 def test_it_measures_prints_and_writes(run, model, tmp_path):
     done = run(
         *("compare-attention", "--model", model, "--tokens", "16,32", "--kinds", "window", "--window", "4"),

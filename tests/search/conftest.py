@@ -57,7 +57,7 @@ def write_model(folder: Path, layers: int = 2) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def ctrl_c() -> Iterator[None]:
     """Hear SIGINT as a terminal's foreground process does: in a background job it is ignored, by children too."""
     if threading.current_thread() is not threading.main_thread():

@@ -35,6 +35,7 @@ def linear_of(result: dict[str, Any]) -> dict[str, Any]:
     return dict(found)
 
 
+@pytest.mark.slow
 def test_the_rest_is_delivered_and_the_same_command_tries_once_more(
     recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def test_the_sentence_that_says_it_is_found(recipe, hidden, tmp_path):
     assert kinds.count("trial") == 4
 
 
+@pytest.mark.slow
 def test_a_build_with_chunks(recipe, hidden, tmp_path):
     search = {**SEARCH, "long": ["chunk"], "rungs": ["linear", "student"]}
     made = recipe(data=hidden, search=search, target={"threads": 1, "batch": 1, "tokens": 150})
@@ -69,6 +70,7 @@ def test_a_build_with_chunks(recipe, hidden, tmp_path):
     assert linear["metrics"]["quality"]["value"] > 95  # the chunk with the sentence decides
 
 
+@pytest.mark.slow
 def test_texts_that_fit_are_tried_with_nothing(recipe, tmp_path):
     result = lighten.build(recipe(search={**SEARCH, "rungs": ["linear"]}), tmp_path / "run")
     assert result["data"]["long_texts"] == {"limit": 64, "share_cut": 0.0, "chosen": "truncate", "scores": {}}

@@ -54,6 +54,7 @@ def test_another_budget_finds_them_done(pair: tuple[Path, dict[str, Any]], recip
     assert result["verdict"] == "fits"
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_costs_its_time_only(recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
