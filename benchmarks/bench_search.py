@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -24,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+from hypervolume import hypervolume
 from lighten.measure.cost import costs
-from lighten.search.decision.hypervolume import hypervolume
 from lighten.workshop.limits import value_of
 from record import finish, parser
 from search_tasks import TASKS, recipe
@@ -124,16 +125,19 @@ def promises(options: Any) -> dict[str, Any]:
 
 
 def again(options: Any) -> dict[str, Any]:
-    """A second, laxer and a third, tighter budget in the folder of a finished build: seconds over the first one's."""
+    """Two more budgets, which the model of a finished build keeps, in a copy of its folder: share of its seconds."""
     task, seed = options.tasks[0], options.seeds[0]
     out = RUNS / f"{task}-{options.minutes:g}-{seed}-ours".replace(" ", "-")
     first, _ = build(recipe(task, seed, options.minutes, quality=-3.0), out)
+    copy = RUNS / "again"  # what an earlier run of this benchmark asked would be answered from the journal
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(out, copy)
     whole = first["seconds"]["total"]
     chosen = first["chosen"]["metrics"]
     rows = []
     for factor in (2.0, 1.2):
         budget = {"latency_ms": round(factor * chosen["latency_ms"]["p95"], 3), "quality": -3.0}
-        result, seconds = build(recipe(task, seed, options.minutes, **budget), out)
+        result, seconds = build(recipe(task, seed, options.minutes, **budget), copy)
         rows.append({"budget": budget, "seconds": round(seconds, 1), "share": round(seconds / whole, 4)})
         rows[-1]["chosen"] = result["chosen"]["name"]
     return {"second_budget_share": max(row["share"] for row in rows), "again": rows}

@@ -10,7 +10,12 @@ Candidate = dict[str, Any]
 
 
 class _Outcome(Mapping[str, Any]):
-    """A read-only view of the ``result.json`` in a run folder; keeps both."""
+    """A read-only view of the document in a run folder.
+
+    Args:
+        folder: the run folder.
+        content: the content of its ``result.json``, of a preparation ``data.json``.
+    """
 
     def __init__(self, folder: Path, content: Mapping[str, Any]) -> None:
         self.folder, self._content = folder, dict(content)
@@ -47,10 +52,6 @@ class Result(_Outcome):
 
     ``result["comparison"]["speedup_batch1"]`` works for everything the file holds. `model_folder` is the folder to
     deploy; give it to `lighten.load`.
-
-    Args:
-        folder: the run folder.
-        content: the content of its ``result.json``.
     """
 
     @classmethod
@@ -110,10 +111,6 @@ class TrainResult(_Outcome):
     """The outcome of a training: a read-only view of its ``result.json``.
 
     `model_folder` is the checkpoint: an ordinary folder of transformers.
-
-    Args:
-        folder: the run folder.
-        content: the content of its ``result.json``.
     """
 
     @classmethod
@@ -137,10 +134,6 @@ class Compression(_Outcome):
     """The outcome of a compression: a read-only view of its ``result.json``.
 
     `model_folder` is the folder to deploy; give it to `lighten.load`.
-
-    Args:
-        folder: the run folder.
-        content: the content of its ``result.json``.
     """
 
     @classmethod
@@ -169,10 +162,6 @@ class Prepared(_Outcome):
     """The outcome of a preparation: a read-only view of its ``data.json``.
 
     The splits lie in `folder`: ``train``, ``validation``, ``test`` and maybe ``unlabelled``, in the format asked for.
-
-    Args:
-        folder: the run folder.
-        content: the content of its ``data.json``.
     """
 
     @property

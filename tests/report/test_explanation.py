@@ -8,12 +8,14 @@ from tests.report.explained_sample import explained_result, write_answers, write
 from tests.report.sample import bare_result, infeasible_result, sample_result
 from tests.report.training_sample import training_result
 
+from lighten.cli.explain_summary import summary
 from lighten.errors import InputError
 from lighten.report import explain
 from lighten.report.choice_words import choice_words, other_words, rule_words, tied_words
 from lighten.report.explain_facts import demoted_in, facts_of
 from lighten.report.explain_words import limit_words, nearest_words, selection_words, time_words, untried_words
 from lighten.report.explanation import explain_result
+from lighten.report.page import render
 
 
 def standings(found):
@@ -178,7 +180,7 @@ def test_an_infeasible_build_names_what_binds():
     found = explain_result(infeasible_result())
     assert found["why"]["safety"] == "miss"
     assert "nearest miss" in choice_words(found["why"])[1]
-    assert set(standings(found).values()) <= {"farther", "unexplained"}
+    assert set(standings(found).values()) == {"farther"}
     limits = found["limits"]
     assert limits["binding"] == "latency_ms"
     assert nearest_words(limits).startswith("The limit that binds: latency")
@@ -186,6 +188,22 @@ def test_an_infeasible_build_names_what_binds():
     assert next(row["slack"] for row in limits["limits"] if row["name"] == "peak_memory_mb") is None
     assert "student-2L-12k-int8" in [one["name"] for one in limits["relaxed"]["latency_ms"]]
     assert "linear" in [one["name"] for one in limits["relaxed"]["quality"]]  # fast enough: only the floor is missed
+
+
+@pytest.mark.parametrize("percentile", ["p50", "mean"])
+def test_the_percentile_of_the_budget_is_named_and_weighed_throughout(percentile):
+    result = infeasible_result()
+    result["budget"]["latency_percentile"] = percentile
+    result["steps"] = []  # each is timed on its own, at p95
+    for one in [result["reference"], *result["candidates"]]:
+        if one["metrics"].get("latency_ms"):
+            one["metrics"]["latency_ms"].update({"p95": 99.0, "mean": 0.75 if percentile == "mean" else 99.0})
+    found = explain_result(result)
+    lines = [*choice_words(found["why"]), *limit_words(found["limits"], "latency_ms")]
+    text = " ".join([*lines, *limit_words(found["limits"], "size_mb"), summary(found)])
+    assert f"{percentile} " in text and f"Latency, {percentile}" in text
+    assert "p95" not in text and "99 ms" not in text
+    assert f"The limit that binds is <strong>latency, {percentile}</strong>" in render(result)
 
 
 def test_nothing_was_measured():

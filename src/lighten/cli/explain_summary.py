@@ -58,9 +58,10 @@ def _limits(explained: Mapping[str, Any]) -> str:
     limits = explained["limits"]
     if not limits["limits"]:
         return ""
+    titled = budget_rows({**limits, "budget": {"latency_percentile": limits["percentile"]}})
     rows = [
         [f"  {row['title']}", row["rule"], row["value"], "met" if row["met"] else "NOT MET", slack_words(limit)]
-        for row, limit in zip(budget_rows(dict(limits)), limits["limits"], strict=True)
+        for row, limit in zip(titled, limits["limits"], strict=True)
     ]
     lines = ["what bound", table(rows)]
     if said := nearest_words(limits):

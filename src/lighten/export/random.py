@@ -25,9 +25,10 @@ def write_random(
     seed: int = 0,
 ) -> None:
     """Write the folder; `tokenizer` holds the tokenizer files the finished model will have."""
+    config = config_for(config, shape)
     graph = encoder_graph(random_encoder(config, shape, seed), precision)
     with tempfile.TemporaryDirectory() as name:
         checkpoint = Path(name)
-        write_json(checkpoint / "config.json", config_for(config, shape))
+        write_json(checkpoint / "config.json", config)
         copy_tokenizer(tokenizer, checkpoint)
         write_bundle(target, graph, checkpoint, serving, weights=False)

@@ -182,8 +182,14 @@ def shape_of(config: Mapping[str, Any], classes: int) -> Shape:
     )
 
 
+def table_width(config: Mapping[str, Any]) -> int | None:
+    """Return the width of the embeddings where it is their own (ELECTRA); None where it is the hidden width."""
+    width = config.get("embedding_size")
+    return None if width is None or width == number_of(config, "hidden_size") else int(width)
+
+
 def config_for(config: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
-    """Return the config with the numbers of a shape, in the spelling of its type."""
+    """Return the config with the numbers of a shape, in the spelling of its type; embeddings keep their own width."""
     names = names_of(config)
     changed = dict(config)
     changed.update(
@@ -195,4 +201,6 @@ def config_for(config: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
             "vocab_size": shape.vocabulary,
         }
     )
+    if "embedding_size" in config and table_width(config) is None:
+        changed["embedding_size"] = shape.hidden
     return changed

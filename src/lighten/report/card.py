@@ -42,7 +42,8 @@ def _rows(result: dict[str, Any]) -> list[dict[str, str]]:
     for name in ("quality", "latency_ms", "throughput_per_s", "size_mb", "peak_memory_mb"):
         cells = [_cell(result[who], name) for who in ("chosen", "reference")]
         if cells != [MISSING, MISSING]:
-            rows.append({"title": limit_name(name), "chosen": cells[0], "reference": cells[1]})
+            title = "Latency, p95" if name == "latency_ms" else limit_name(name)
+            rows.append({"title": title, "chosen": cells[0], "reference": cells[1]})
     return rows
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lighten.report.limits import AT_LEAST
-from lighten.report.words import number, points, signed, unit_of
+from lighten.report.words import listed, number, points, signed, unit_of
 
 COST_NAMES = {
     "latency_ms": "latency",
@@ -41,7 +41,7 @@ def rule_words(why: Mapping[str, Any]) -> str:
     floors = [floor_words(why["floor"])] if why["floor"] is not None else []
     floors += ["one of its own for classes"] if why["class_floors"] is not None else []
     if floors:
-        holding += f" that hold the quality floor ({_listed(floors)}) on validation with a chance of at least "
+        holding += f" that hold the quality floor ({listed(floors)}) on validation with a chance of at least "
         holding += f"{why['confidence']:.0%}"
     if why["objective"] == "quality":
         return (
@@ -86,7 +86,7 @@ def _counts(why: Mapping[str, Any]) -> str:
         if count := standings.count(code):
             told.append(text.format(n=count, was="was" if count == 1 else "were"))
     of = "the one other that was measured" if len(standings) == 1 else f"{len(standings)} others that were measured"
-    return f"Of {of}, {_listed(told)}." if told else ""
+    return f"Of {of}, {listed(told)}." if told else ""
 
 
 def other_words(one: Mapping[str, Any], why: Mapping[str, Any], budget: Mapping[str, Any]) -> str:
@@ -186,7 +186,3 @@ def tied_words(frontier: Sequence[Mapping[str, Any]]) -> list[str]:
                     f"{member['name']} and {other['name']}: these measurements cannot tell them apart{simpler}."
                 )
     return found
-
-
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""

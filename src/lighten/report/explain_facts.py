@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lighten.report.limits import value_of
+from lighten.report.limits import percentile_of, value_of
 from lighten.workshop.limits import COSTS, Limit, check
 
 CONFIDENCE, TIE = 0.9, 0.03
@@ -92,7 +92,7 @@ def _facts(candidate: Mapping[str, Any], weighed: Mapping[str, Any], result: Map
     bound = result["budget"].get("quality")
     if chance is None and bound is not None:
         chance = _chance(bound, value, delta, quality)
-    percentile = result["budget"].get("latency_percentile", "p95")
+    percentile = percentile_of(result)
     costs = {  # those of one session of timing, where they are known
         name: weighed.get(name, {}).get("value", value_of(dict(candidate), name, percentile)) for name in COSTS
     }

@@ -24,11 +24,11 @@ def explain_limits(result: Mapping[str, Any], choice: Mapping[str, Any]) -> dict
         choice: from `explain_choice`.
 
     Returns:
-        ``percentile`` of the latency; ``binding`` limit of an infeasible build; ``limits``: those of the result with
-        ``slack``, the share of the limit that is left, negative where it is missed, and ``excludes``, how many models
-        miss it; ``nearest`` limit, the clock left out: a build uses it up; ``relaxed``: by limit, the models that only
-        this limit kept out, the nearest first, each with the ``limit`` it would need and ``change``, the share by
-        which that is looser (of quality: points).
+        ``percentile`` of the latency; ``limited``, the costs that have a limit; ``binding`` limit of an infeasible
+        build; ``limits``: those of the result with ``slack``, the share of the limit that is left, negative where it
+        is missed, and ``excludes``, how many models miss it; ``nearest`` limit, the clock left out: a build uses it
+        up; ``relaxed``: by limit, the models that only this limit kept out, the nearest first, each with the
+        ``limit`` it would need and ``change``, the share by which that is looser (of quality: points).
     """
     budget = result["budget"]
     rows = [
@@ -40,6 +40,7 @@ def explain_limits(result: Mapping[str, Any], choice: Mapping[str, Any]) -> dict
         relaxed["quality"] = _below_the_floor(result, choice)
     return {
         "percentile": _percentile(budget),
+        "limited": [name for name in COSTS if budget.get(name) is not None],
         "binding": result["binding_limit"],
         "limits": rows,
         "nearest": min(near, key=lambda row: row["slack"])["name"] if near else None,
@@ -75,7 +76,7 @@ def _excluded(result: Mapping[str, Any], name: str) -> int:
     if name == "quality":
         floors = [facts.floor(budget) for facts in facts_of(result).values()]
         return sum(floor is not None and floor.value is not None and not floor.met for floor in floors)
-    return sum(name in _misses(one, budget) for one in result["candidates"])
+    return sum(name in _misses(one, budget) for one in _everyone(result))
 
 
 def _kept_out(result: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
@@ -87,8 +88,9 @@ def _kept_out(result: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
         needed = value_of(one, name, _percentile(budget))
         assert needed is not None
         facts = known.get(one["name"])
-        if facts is not None and (floor := facts.floor(budget)) is not None and not floor.met:
-            continue  # the floor would keep it out
+        floor = None if facts is None else facts.floor(budget)
+        if facts is not None and (facts.missed_classes(budget) or (floor is not None and not floor.met)):
+            continue  # a floor would keep it out
         entry = {"limit": round(needed, 4), "change": round(check(name, budget[name], needed).excess, 4)}
         found.append({**_told(one, facts, budget), **entry})
     found.sort(key=lambda entry: entry["change"])
@@ -133,6 +135,7 @@ def _told(candidate: Mapping[str, Any], facts: Facts | None, budget: Mapping[str
     return {
         "name": candidate["name"],
         "trained": candidate["status"] == "measured",
+        "predicted": candidate.get("costs") == "predicted",
         "quality": None if facts is None else facts.quality,
         "delta": None if facts is None else facts.delta,
         "costs": {name: value for name, value in costs.items() if value is not None},

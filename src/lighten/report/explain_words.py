@@ -102,6 +102,10 @@ def limit_words(limits: Mapping[str, Any], name: str) -> list[str]:
             had.append(f"{points(one['quality'])} points on validation")
         elif not one["trained"]:
             had.append("never trained, so its quality is unknown")
+        if one["predicted"]:
+            had.append("costs predicted, not measured")
+        elif set(limits["limited"]) - {name, *one["costs"]}:
+            had.append("not timed, at this size")
         found.append(f"{need}: {one['name']} ({', '.join(part for part in had if part)})")
     return found
 

@@ -14,6 +14,7 @@ from lighten.report.explain_choice import explain_choice
 from lighten.report.explain_facts import demoted_in
 from lighten.report.explain_limits import explain_limits
 from lighten.report.flips import flips_of
+from lighten.report.limits import percentile_of
 from lighten.report.steps import step_rows
 
 NEAREST = 5
@@ -102,7 +103,9 @@ def _compression(folder: Path, examples: int) -> dict[str, Any]:
         for step in result["steps"]
     ]
     budget = {limit["name"]: limit["limit"] for limit in result["limits"]}
-    bare = {**result, "budget": budget, "binding_limit": result["missed_limit"], "candidates": [], "reference": None}
+    budget["latency_percentile"] = percentile_of(result)
+    nothing: dict[str, Any] = {"candidates": [], "reference": None, "chosen": None}
+    bare = {**result, **nothing, "budget": budget, "binding_limit": result["missed_limit"]}
     return {
         "kind": "compression",
         "name": result.get("name"),
@@ -111,7 +114,7 @@ def _compression(folder: Path, examples: int) -> dict[str, Any]:
         "objective": None,
         "budget": budget,
         "why": None,
-        "limits": explain_limits({**bare, "chosen": None}, {"others": [], "safety": None, "objective": "latency_ms"}),
+        "limits": explain_limits(bare, {"others": [], "safety": None, "objective": "latency_ms"}),
         "selection": {},
         "test_reads": 1,
         "frontier": [],

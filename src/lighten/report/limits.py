@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lighten.report.words import PER_CLASS, limit_name, number, points, unit_of
@@ -13,7 +14,7 @@ MARK = 0.72
 
 def budget_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one row per limit: words, values, and the shares of a bar at which value and limit stand."""
-    percentile = (result.get("budget") or {}).get("latency_percentile", "p95")
+    percentile = percentile_of(result)
     return [_row(limit, percentile) for limit in result["limits"]]
 
 
@@ -23,8 +24,7 @@ def _row(limit: dict[str, Any], percentile: str) -> dict[str, Any]:
     relative = is_quality and bound < 0
     at_least = name in AT_LEAST or (is_quality and not relative)
     unit = limit.get("unit") or unit_of(name)
-    title = "Tokens written per second" if unit == "tokens/s" else limit_name(name)
-    title = f"Latency, {percentile}" if name == "latency_ms" else title
+    title = "Tokens written per second" if unit == "tokens/s" else limit_title(name, percentile)
     if relative and unit == "%":
         used = None if value is None else max(0.0, -value) / -bound
         rule = f"at most {number(-bound)}% more perplexity than the reference"
@@ -48,6 +48,17 @@ def _row(limit: dict[str, Any], percentile: str) -> dict[str, Any]:
         "mark": MARK,
         "margin": _margin(limit, used, at_least),
     }
+
+
+def percentile_of(result: Mapping[str, Any]) -> str:
+    """Return the percentile of the latency that a result was held to; a compression says it in its recipe only."""
+    budget = result.get("budget") or result.get("recipe", {}).get("budget") or {}
+    return str(budget.get("latency_percentile", "p95"))
+
+
+def limit_title(name: str, percentile: str) -> str:
+    """Return the name of a limit, the latency with its percentile."""
+    return f"{limit_name(name)}, {percentile}" if name == "latency_ms" else limit_name(name)
 
 
 def _relative(value: float) -> str:
@@ -80,7 +91,8 @@ def misses(candidate: dict[str, Any], result: dict[str, Any]) -> list[str]:
     for name, bound in result["budget"].items():
         if not isinstance(bound, (int, float)) or name == "build_minutes":
             continue
-        value = value_of(candidate, name, result["budget"].get("latency_percentile", "p95"))
+        percentile = percentile_of(result)
+        value = value_of(candidate, name, percentile)
         if name == "quality":
             quality = candidate["metrics"].get("quality") or {}
             value = quality.get("delta") if bound < 0 else quality.get("value")
@@ -89,5 +101,6 @@ def misses(candidate: dict[str, Any], result: dict[str, Any]) -> list[str]:
         at_least = name in AT_LEAST or name == "quality"
         gap = bound - value if at_least else value - bound
         if gap > 0:
-            found.append(f"{limit_name(name)}: {number(gap)} {unit_of(name)} {'short' if at_least else 'over'}")
+            side = "short" if at_least else "over"
+            found.append(f"{limit_title(name, percentile)}: {number(gap)} {unit_of(name)} {side}")
     return found

@@ -51,6 +51,8 @@ def tip(item: dict[str, Any]) -> str:
         lines.append(f"p95 {number(latency['p95'])} ms, p50 {number(latency['p50'])} ms")
     if metrics.get("size_mb") is not None:
         lines.append(f"{number(metrics['size_mb'])} MB")
+    if item.get("costs") == "predicted":
+        lines.append("costs predicted, not measured")
     if item["status"] != "measured" or item.get("reason"):
         lines.append(reason(item.get("reason")) or plain(item["status"]))
     return "\n".join(lines)

@@ -26,7 +26,7 @@ from lighten.report.curves import curves
 from lighten.report.explain_facts import demoted_in
 from lighten.report.explanation import explain_result
 from lighten.report.flips import flips_of
-from lighten.report.limits import budget_rows, misses
+from lighten.report.limits import budget_rows, limit_title, misses, percentile_of
 from lighten.report.scatter import describe, scatter
 from lighten.report.steps import step_rows
 from lighten.report.why import flip_rows, why_rows
@@ -107,6 +107,7 @@ def render(
         .render(
             **common(result, environment),
             budget=budget_rows(result),
+            binding=limit_title(result["binding_limit"], percentile_of(result)) if result["binding_limit"] else None,
             plots=[plot for plot in (scatter(result), scatter(result, 380, 400)) if plot],
             candidates=_candidates(result),
             why=why_rows(explain_result(result, demoted=demoted), result),

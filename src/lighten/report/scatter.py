@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lighten.report.axis import Axis, linear, logarithmic
-from lighten.report.limits import value_of
+from lighten.report.limits import percentile_of, value_of
 from lighten.report.marks import radius, size_legend, tip, with_labels
 from lighten.report.words import number, points
 
@@ -17,7 +17,7 @@ def scatter(result: dict[str, Any], width: int = 860, height: int = 440) -> dict
     test qualities of the reference and the chosen model are separate marks. Shapes that were never trained have a
     latency and no quality: they lie on the horizontal axis.
     """
-    everyone, percentile = _everyone(result), result["budget"].get("latency_percentile", "p95")
+    everyone, percentile = _everyone(result), percentile_of(result)
     shown = [item for item in everyone if _place(item) is not None]
     if not shown:
         return None
@@ -85,7 +85,7 @@ def _everyone(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _timed(items: list[dict[str, Any] | None], result: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the models that there are, each with ``time``: its latency as the budget limits it."""
-    percentile = result["budget"].get("latency_percentile", "p95")
+    percentile = percentile_of(result)
     return [{**item, "time": value_of(item, "latency_ms", percentile)} for item in items if item]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lighten.report.choice_words import choice_words, other_words, rule_words, tied_words
 from lighten.report.explain_words import flip_words, limit_words, nearest_words, selection_words, untried_words
-from lighten.report.words import interval, limit_name, number, points
+from lighten.report.words import interval, limit_name, listed, number, points
 
 HEADINGS = {"quality": "Points", "latency_ms": "Latency ms", "size_mb": "Size MB", "peak_memory_mb": "Memory MB"}
 NOUNS = {"quality": "quality", "latency_ms": "latency", "size_mb": "size", "peak_memory_mb": "memory"}
@@ -30,7 +30,7 @@ def why_rows(explained: Mapping[str, Any], result: Mapping[str, Any]) -> dict[st
         "bound": nearest_words(limits),
         "relaxed": [(limit_name(name).lower(), limit_words(limits, name)) for name in limits["relaxed"]],
         "headings": [HEADINGS.get(name, name) for name in shown],
-        "weighed": _listed([NOUNS.get(name, name) for name in shown]),
+        "weighed": listed([NOUNS.get(name, name) for name in shown]),
         "frontier": [
             {
                 "name": member["name"],
@@ -68,10 +68,6 @@ def flip_rows(flips: Mapping[str, Any] | None) -> dict[str, Any] | None:
         shares = {"fixed_share": one["fixed"] / most, "broken_share": one["broken"] / most}
         rows.append({**one, **shares, "examples": examples})
     return {"said": flip_words(flips), "classes": rows}
-
-
-def _listed(words: list[str]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
 
 
 def _cut(text: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 LIMITS = {
-    "latency_ms": "Latency, p95",
+    "latency_ms": "Latency",
     "size_mb": "Size on disk",
     "peak_memory_mb": "Peak memory",
     "throughput_per_s": "Texts per second",
@@ -141,3 +142,8 @@ def pairs(value: Any) -> list[tuple[str, str]]:
                 (str(key), MISSING if item is None else number(item, 6) if isinstance(item, float) else str(item))
             )
     return found
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence: ``a, b and c``."""
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lighten.search.candidate import Candidate
-from lighten.search.cost.costing import cost_shapes
+from lighten.search.costing import cost_shapes
 from lighten.search.decision.reach import look_ahead
 from lighten.search.given import given_plan, given_rungs
 from lighten.search.memory.retry import spare
@@ -42,7 +42,7 @@ def climb(run: Run) -> tuple[Standing, Reference, list[Candidate]]:
             if linear is None
             else spare(run, standing.measured, LINEAR, "linear", lambda: cost_linear(run, linear))
         )
-        look_ahead(run, {**standing.costs, **({} if known is None else {LINEAR: known})})
+        look_ahead(run, {**standing.costs, **({} if known is None else {LINEAR: known})}, standing.predicted)
     reference = train_reference(standing)
     with run.interrupt.exploration():  # Ctrl-C ends what is inside and goes on to the proof
         if linear is not None:

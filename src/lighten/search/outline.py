@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lighten.compress.steps import Finetune
 from lighten.search.cost.shapes import REFERENCE
+from lighten.search.decision.reach import NEAREST_MISS
 from lighten.search.rungs.student import affordable_students
 from lighten.search.standing import Standing
 from lighten.search.students.policy import epoch_seconds, margin, next_student
@@ -16,19 +18,45 @@ TRAINING_OVER_INFERENCE = 3.0
 """Forward, gradients of activations, gradients of weights: a training step costs about three inferences."""
 
 
-def outline(standing: Standing, rungs: Sequence[str]) -> str:
-    """Return the forecast in a sentence, from the speed of the reference's shape measured with random weights."""
-    run, expected = standing.run, standing.expected
+@dataclass(frozen=True)
+class ReferenceForecast:
+    """How the reference is expected to train: tokens per second, seconds of an epoch, seconds in all."""
+
+    speed: float
+    epoch: float
+    seconds: float
+
+    @property
+    def teaching(self) -> float:
+        """Seconds from its first step until students can start: its training, and its answers as their teacher."""
+        return self.seconds + TEACHER_OVER_EPOCH * self.epoch
+
+
+def reference_forecast(standing: Standing) -> ReferenceForecast:
+    """Return how the reference will train, from the speed of its shape measured with random weights.
+
+    Under a clock it trains for its share of the time and its epochs at most, and, as `rungs.reference` has it, for a
+    short time where nothing can fit; else for the recipe's epochs.
+    """
+    run = standing.run
     throughput = float(standing.costs[REFERENCE]["throughput_per_s"])
     speed = throughput * run.recipe.target.tokens / TRAINING_OVER_INFERENCE
     epoch = run.train_tokens / speed
-    if run.by_clock:
-        seconds = min(reference_seconds(run, expected), Finetune().epochs * epoch)
-    else:
-        seconds = (run.recipe.search.reference_epochs or 2.0) * epoch
-    parts = [f"reference about {seconds:.0f} s ({seconds / epoch:.1f} epochs)"]
+    if not run.by_clock:
+        return ReferenceForecast(speed, epoch, (run.recipe.search.reference_epochs or 2.0) * epoch)
+    longest = reference_seconds(run, standing.expected)
+    if run.unreachable:
+        longest = min(NEAREST_MISS, longest)
+    return ReferenceForecast(speed, epoch, min(longest, Finetune().epochs * epoch))
+
+
+def outline(standing: Standing, rungs: Sequence[str]) -> str:
+    """Return the forecast in a sentence."""
+    run, expected, reference = standing.run, standing.expected, reference_forecast(standing)
+    speed, seconds = reference.speed, reference.seconds
+    parts = [f"reference about {seconds:.0f} s ({seconds / reference.epoch:.1f} epochs)"]
     options = affordable_students(standing) if "student" in rungs else []
-    left = left_for_students(run, expected) - seconds - TEACHER_OVER_EPOCH * epoch
+    left = left_for_students(run, expected, reference.teaching)
     wanted = standing.distil.epochs
 
     def reachable(student: Student) -> float:

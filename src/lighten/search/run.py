@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lighten.compress.steps import Distil
 from lighten.models.layout import Shape
 from lighten.search.interrupt import Interrupt
 from lighten.workshop.work import Work
@@ -42,6 +43,11 @@ class Run(Work):
     def by_clock(self) -> bool:
         """Whether the clock decides how long to train (else the recipe's epochs do)."""
         return self.recipe.search.candidates is None
+
+    @property
+    def distil(self) -> Distil:
+        """How students are distilled: at most for the step's own epochs under a clock, else for the recipe's."""
+        return Distil() if self.by_clock else Distil(epochs=self.recipe.search.epochs or 3.0)
 
     @cached_property
     def train_tokens(self) -> int:

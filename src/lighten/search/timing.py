@@ -51,9 +51,15 @@ def reference_seconds(run: Run, expected: Forecast) -> float:
     return round(max(MIN_TRAINING, REFERENCE_SHARE * free), 1)
 
 
-def left_for_students(run: Run, expected: Forecast) -> float:
-    """Return the seconds that students may still use, the proof kept free."""
-    left = run.clock.left - expected.proof - expected.validations
+def left_for_students(run: Run, expected: Forecast, ahead: float = 0.0) -> float:
+    """Return the seconds that students may still use, the proof kept free.
+
+    Args:
+        run: the build.
+        expected: what is still to come.
+        ahead: seconds of what comes before the students and has not begun yet.
+    """
+    left = run.clock.left - expected.proof - expected.validations - ahead
     return min(left, NEAREST_MISS - run.stages.get("students", 0.0)) if run.unreachable else left
 
 

@@ -40,6 +40,8 @@ def test_a_limit_below_the_cheapest_is_named_with_the_values() -> None:
         "latency_ms=0.01: the fastest model, TF-IDF + linear, has 0.05 ms"
     ]
     assert unreachable(Budget(size_mb=0.5), SHAPES) == ["size_mb=0.5: the smallest model, 1 layer, has 9 MB"]
+    (guess,) = unreachable(Budget(size_mb=0.5), SHAPES, {"1 layer"})
+    assert guess == "size_mb=0.5: the smallest model, 1 layer, is predicted to have 9 MB"
     both = unreachable(Budget(size_mb=0.5, throughput_per_s=1e6), SHAPES)
     assert len(both) == 2 and "has 9e+03 texts/s" in both[1]
 

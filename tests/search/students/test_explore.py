@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -131,6 +132,15 @@ def test_what_was_made_of_a_student_before_its_training_failed_still_counts() ->
     holder = min((s for s, curve in curves.items() if curve.lost <= 2.0), key=lambda s: capacity(s, FULL))
     action = next_action(outlook({holder: curves[holder]}, 6000, failed=frozenset({holder})))
     assert action is None or capacity(action.student, FULL) < capacity(holder, FULL)
+
+
+@pytest.mark.parametrize("floor", [3.0, None])
+def test_the_reference_in_another_precision_is_measured_once_and_never_trained_on(floor: float | None) -> None:
+    whole = Student(6, 1536, "used")
+    only = replace(outlook({}, 6000, floor), options=[Option(whole, 1.0)])
+    first = next_action(only)
+    assert first is not None and first.student == whole
+    assert next_action(replace(only, curves={whole: Curve(((2.0, 1.5),))})) is None
 
 
 def test_the_study_is_asked_once_nothing_is_promising() -> None:

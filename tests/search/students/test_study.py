@@ -42,6 +42,7 @@ def test_it_proposes_nothing_before_enough_is_known(tmp_path: Path) -> None:
 def test_what_is_told_twice_counts_once_and_lasts_on_disk(tmp_path: Path) -> None:
     made = taught(tmp_path, STUDENTS[:4])
     made.tell(STUDENTS[0], capacity(STUDENTS[0], FULL), lost(STUDENTS[0]) - 2.0)
+    made.tell(STUDENTS[1], capacity(STUDENTS[1], FULL), lost(STUDENTS[1]) - 2.5)  # trained further
     assert made.known == study(tmp_path).known == 4
 
 

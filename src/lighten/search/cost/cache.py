@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from lighten.measure.cost import time_in_fresh_process, timing_run
 from lighten.models.affine import norm_of
 from lighten.models.attention.pattern import patterns_of
 from lighten.models.checkpoint import read_object
-from lighten.models.layout import names_of
+from lighten.models.layout import names_of, table_width
 from lighten.pipeline import digest, read_json, write_json
 from lighten.progress import Progress
 from lighten.runtime.cut import chunk_starts
@@ -33,14 +33,9 @@ CHECKS = ((2, False), (5, True))
 """Shapes of the grid, and whether in int8, that a cached model is checked with."""
 
 
-def cost_model(run: Run, threads: Sequence[int] = ()) -> CostModel:
-    """Return the cost model for a build; the same one again when the build is resumed.
-
-    Args:
-        run: the build.
-        threads: counts of threads that are considered besides the target's.
-    """
-    setting = setting_of(run, threads)
+def cost_model(run: Run) -> CostModel:
+    """Return the cost model for a build; the same one again when the build is resumed."""
+    setting = setting_of(run)
     fitted: list[CostModel] = []
 
     def work() -> dict[str, Any]:
@@ -52,7 +47,7 @@ def cost_model(run: Run, threads: Sequence[int] = ()) -> CostModel:
     return found if fitted else replace(found, source="journal", seconds=0.0)
 
 
-def setting_of(run: Run, threads: Sequence[int] = ()) -> Setting:
+def setting_of(run: Run) -> Setting:
     """Return what a build's cost model is fitted for; memory is measured where the budget or the objective asks."""
     at = conditions_of(run)
     return Setting(
@@ -62,7 +57,7 @@ def setting_of(run: Run, threads: Sequence[int] = ()) -> Setting:
         labels=tuple(run.labels),
         batch=at["batch"] * at["chunks"],
         tokens=at["tokens"],
-        threads=tuple(dict.fromkeys([at["threads"], *threads])),
+        threads=(at["threads"],),
         memory=wants_memory(run.recipe),
         seed=run.recipe.seed,
     )
@@ -106,7 +101,7 @@ def fit_cost_model(
                 f"the cost model of this machine is off by {100 * off:.0f}% now: it is fitted anew"
                 " (is something else running?)"
             )
-        found = CostModel.fit(measure_grid(setting, grid, progress, tick), _table_width(setting))
+        found = CostModel.fit(measure_grid(setting, grid, progress, tick), table_width(setting.config))
         _write(file, found, progress)
     found = found.with_tokenizer(setting.tokenizer, setting.full.vocabulary)
     return replace(found, seconds=round(time.monotonic() - started, 2))
@@ -121,7 +116,7 @@ def cache_file(setting: Setting, grid: Grid) -> Path:
         "norm": norm_of(config),
         "activation": config.get(names_of(config).key_of("hidden_act")),
         "patterns": [None if pattern is None else vars(pattern) for pattern in patterns],
-        "table_width": _table_width(setting),
+        "table_width": table_width(setting.config),
         "positions": setting.full.positions,
     }
     tokenizer = [read_object(setting.tokenizer / "tokenizer.json")["model"]["type"], setting.full.vocabulary]
@@ -145,11 +140,6 @@ def disagreement(model: CostModel, setting: Setting, grid: Grid) -> float:
         return max(abs(timed[name].p50 / expected[name] - 1) for name in chosen)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _table_width(setting: Setting) -> int | None:
-    width = setting.config.get("embedding_size")
-    return None if width is None else int(width)
 
 
 def _read(file: Path) -> CostModel | None:

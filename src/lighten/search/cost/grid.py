@@ -32,7 +32,7 @@ LONGEST_CALL = 4e9
 layers are enough, for time grows in proportion to depth."""
 
 Condition = tuple[int, int]
-"""Texts per call, tokens per text."""
+"""Sequences per call, tokens per sequence."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def make_grid(full: Shape, *, batch: int, tokens: int, threads: Iterable[int], l
 
     Args:
         full: the reference's shape; students are smaller.
-        batch: texts per call of the target.
-        tokens: per text of the target.
+        batch: sequences per call of the target.
+        tokens: per sequence of the target.
         threads: of the predictions.
         longest: tokens that a model reads at most.
     """

@@ -1,8 +1,8 @@
 """How long an encoder takes, as a sum of parts none of which can be negative.
 
 A call costs something, a layer costs something, and then so much per product, per attention, per number that is
-normed, activated or looked up. The time of a product per multiplication depends on how many rows it has (texts times
-tokens): with few rows the weights are fetched for little work. That dependence is interpolated between the rows
+normed, activated or looked up. The time of a product per multiplication depends on how many rows it has
+(sequences times tokens): with few rows the weights are fetched for little work. That dependence is interpolated between the rows
 that were measured. Small models stay in the processor's caches from call to call, large ones do not. All else is
 proportional.
 """
@@ -33,7 +33,7 @@ TAIL_CALLS = 20
 
 @dataclass(frozen=True)
 class Sample:
-    """One measurement: milliseconds of a call of so many texts of so many tokens, over so many calls."""
+    """One measurement: milliseconds of a call of so many sequences of so many tokens, over so many calls."""
 
     shape: Shape
     batch: int

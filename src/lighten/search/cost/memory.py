@@ -76,8 +76,8 @@ class SizeLaw:
 
 
 def weights_mb(shape: Shape, int8: bool, table_width: int | None) -> float:
-    """Return the megabytes of a graph's weights, `table_width` being None where embeddings are as wide as the rest."""
-    return weight_bytes(shape, table_width or shape.hidden, int8) / 1e6
+    """Return the megabytes of a graph's weights; see `shapes.weight_bytes`."""
+    return weight_bytes(shape, table_width, int8) / 1e6
 
 
 def fit_sizes(weighed: Sequence[Weighed], table_width: int | None) -> SizeLaw:

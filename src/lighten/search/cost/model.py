@@ -19,7 +19,7 @@ from lighten.search.cost.samples import Measured, PrecisionThreads
 
 
 class Conditions(TypedDict):
-    """How a model is called."""
+    """How a model is called: texts per call, tokens per sequence."""
 
     batch: int
     tokens: int
@@ -27,7 +27,7 @@ class Conditions(TypedDict):
 
 
 class Chunked(Conditions):
-    """How a model is called that reads each text in so many sequences."""
+    """How a model is called that reads each text in so many sequences, its chunks."""
 
     chunks: int
 
@@ -127,12 +127,14 @@ class CostModel:
         files = self.tokenizer.size_mb(shape.vocabulary) if tokenizer is None else tokenizer_mb(tokenizer)
         return self.sizes.size_mb(shape, int8) + files
 
-    def parts(self, shape: Shape, int8: bool, *, batch: int, tokens: int, threads: int) -> dict[str, float]:
-        """Return where the time of the median call goes, in milliseconds; see `Law.parts`."""
+    def parts(
+        self, shape: Shape, int8: bool, *, batch: int, tokens: int, threads: int, chunks: int = 1
+    ) -> dict[str, float]:
+        """Return where the time of the median call goes, in milliseconds; see `predict` and `Law.parts`."""
         shares = self._shares(int8, threads)
         found: dict[str, float] = {}
         for law, share in shares:
-            for name, value in law.parts(shape, batch, min(tokens, shape.positions)).items():
+            for name, value in law.parts(shape, batch * chunks, min(tokens, shape.positions)).items():
                 found[name] = found.get(name, 0.0) + share * value
         return found
 

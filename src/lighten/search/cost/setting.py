@@ -22,8 +22,8 @@ class Setting:
         full: the reference's shape.
         tokenizer: folder of its tokenizer.
         labels: of the task; they count for nothing but a few bytes.
-        batch: texts per call that the model gets.
-        tokens: per text that the model gets.
+        batch: sequences per call that the model gets: texts, or the chunks of all of them.
+        tokens: per sequence.
         threads: counts of threads, that of the target first.
         memory: whether memory is measured too.
         seed: of weights, token ids and orders.

@@ -15,7 +15,7 @@ from lighten.export.random import write_random
 from lighten.measure.cost import LARGE_BATCH, time_in_fresh_process, timing_run
 from lighten.measure.size import size_mb
 from lighten.measure.timing import MIN_CALLS
-from lighten.models.layout import Shape
+from lighten.models.layout import Shape, table_width
 from lighten.pipeline import digest
 from lighten.search.memory.known import memory_of, wants_memory
 from lighten.search.memory.sessions import timed_once
@@ -26,19 +26,30 @@ from lighten.workshop.limits import check
 REFERENCE = "reference"
 
 
-def weight_bytes(shape: Shape, width: int, int8: bool) -> int:
+def weight_bytes(shape: Shape, table_width: int | None, int8: bool) -> int:
     """Return the bytes of a graph's weights: one or four per number, biases, norms and scales in fp32.
 
-    Good to a percent; it spares writing files that are too large anyway. `width` is that of the embeddings.
+    Good to a percent; it spares writing files that are too large anyway.
+
+    Args:
+        shape: of the model.
+        table_width: of the embeddings; None where they are as wide as the hidden states, see `layout.table_width`.
+        int8: matrices in int8, else fp32.
     """
     columns = shape.layers * (5 * shape.hidden + shape.intermediate)
-    tables = (shape.vocabulary + shape.positions) * width
+    tables = (shape.vocabulary + shape.positions) * (table_width or shape.hidden)
     matrices = shape.encoder_parameters + tables + shape.hidden**2
     vectors = columns + shape.layers * 4 * shape.hidden + shape.hidden
     if not int8:
         return 4 * (matrices + vectors)
     scales = columns + shape.vocabulary + shape.positions
     return matrices + columns + 4 * (vectors + scales)
+
+
+def oversize_mb(run: Run, shape: Shape, int8: bool) -> float | None:
+    """Return the megabytes of a shape's weights where they alone are over the limit on size; else None."""
+    limit, megabytes = run.recipe.budget.size_mb, weight_bytes(shape, table_width(run.config), int8) / 1e6
+    return None if limit is None or check("size_mb", limit, megabytes).met else megabytes
 
 
 def measure_costs(
@@ -58,14 +69,12 @@ def measure_costs(
         Metrics by name of the point, and those of the reference under `REFERENCE`. A point whose weights alone
         are over the size limit has its size only.
     """
-    width = int(run.config.get("embedding_size", run.full.hidden))
-    limit = run.recipe.budget.size_mb
     found: dict[str, dict[str, Any]] = {}
     shapes: dict[str, tuple[Shape, bool, Any]] = {REFERENCE: (run.full, False, None)}
     for point in points:
         shape, int8 = point.shape(run.full, pieces[point.student.vocabulary]), point.quantise == "int8"
-        name, megabytes = point.name(run.full), weight_bytes(shape, width, int8) / 1e6
-        if limit is not None and not check("size_mb", limit, megabytes).met:
+        name = point.name(run.full)
+        if (megabytes := oversize_mb(run, shape, int8)) is not None:
             found[name] = {"size_mb": round(megabytes, 3)}
         else:
             shapes[name] = (shape, int8, point.student.vocabulary)

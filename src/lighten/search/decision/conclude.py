@@ -46,7 +46,7 @@ def conclude(
     validation: dict[str, Any],
     seconds: float,
     command: str,
-    weighing: Weighing | None = None,
+    weighing: Weighing,
 ) -> dict[str, Any]:
     """Return the content of result.json.
 
@@ -62,7 +62,6 @@ def conclude(
         command: that reproduces it.
         weighing: of all measured candidates, made before the proof.
     """
-    weighing = weighing or Weighing()
     limits = limits_of(run, chosen.metrics, seconds)
     bound = binding(limits)
     quality = chosen.metrics["quality"]

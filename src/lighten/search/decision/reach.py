@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -22,7 +22,7 @@ SUPERLATIVES = {
 }
 
 
-def unreachable(budget: Budget, costs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def unreachable(budget: Budget, costs: Mapping[str, Mapping[str, Any]], predicted: Collection[str] = ()) -> list[str]:
     """Say which limits on cost no model meets, or which contradict each other; nothing where one model meets them all.
 
     Costs do not depend on weights, so this is known of models that were never trained. They vary from session to
@@ -32,6 +32,7 @@ def unreachable(budget: Budget, costs: Mapping[str, Mapping[str, Any]]) -> list[
     Args:
         budget: the limits.
         costs: metrics by name of everything that could be built.
+        predicted: names of those whose metrics are the cost model's: the sentences say so.
 
     Returns:
         Sentences with the limits, the best values and the models that have them, the plainest contradiction first.
@@ -42,34 +43,34 @@ def unreachable(budget: Budget, costs: Mapping[str, Mapping[str, Any]]) -> list[
         return []
     alone = [name for name in wanted if not any(_near(found[name]) for found in limits.values())]
     if alone:
-        return [_alone(name, limits) for name in alone]
+        return [_alone(name, limits, predicted) for name in alone]
     pairs = [
         (one, other)
         for one, other in combinations(wanted, 2)
         if not any(_near(found[one]) and _near(found[other]) for found in limits.values())
     ]
     if pairs:
-        return [_together(one, other, limits) for one, other in pairs]
+        return [_together(one, other, limits, predicted) for one, other in pairs]
     return [f"{' and '.join(_said(next(iter(limits.values()))[name]) for name in wanted)} are never met by one model"]
 
 
-def look_ahead(run: Run, costs: Mapping[str, Mapping[str, Any]]) -> None:
+def look_ahead(run: Run, costs: Mapping[str, Mapping[str, Any]], predicted: Collection[str] = ()) -> None:
     """Note on the build what no model can meet: then only the nearest miss is looked for, in little time."""
-    run.unreachable = unreachable(run.recipe.budget, costs)
+    run.unreachable = unreachable(run.recipe.budget, costs, predicted)
     for sentence in run.unreachable:
         run.progress.note(f"nothing fits: {sentence}")
 
 
-def _alone(name: str, limits: Mapping[str, Mapping[str, Limit]]) -> str:
+def _alone(name: str, limits: Mapping[str, Mapping[str, Limit]], predicted: Collection[str]) -> str:
     known = {model: found[name] for model, found in limits.items() if found[name].value is not None}
     any_limit = next(iter(limits.values()))[name]
     if not known:
         return f"{_said(any_limit)}: no model was measured against it"
     best = min(known, key=lambda model: known[model].excess)
-    return f"{_said(any_limit)}: the {SUPERLATIVES[name]} model, {best}, has {_value(known[best])}"
+    return f"{_said(any_limit)}: the {SUPERLATIVES[name]} model, {best}, {_has(best, predicted)} {_value(known[best])}"
 
 
-def _together(one: str, other: str, limits: Mapping[str, Mapping[str, Limit]]) -> str:
+def _together(one: str, other: str, limits: Mapping[str, Mapping[str, Limit]], predicted: Collection[str]) -> str:
     within = {model: found[other] for model, found in limits.items() if _near(found[one])}
     first, second = (next(iter(limits.values()))[name] for name in (one, other))
     known = {model: limit for model, limit in within.items() if limit.value is not None}
@@ -77,7 +78,11 @@ def _together(one: str, other: str, limits: Mapping[str, Mapping[str, Limit]]) -
     if not known:
         return said
     best = min(known, key=lambda model: known[model].excess)
-    return f"{said}: of the models within the first the best, {best}, has {_value(known[best])}"
+    return f"{said}: of the models within the first the best, {best}, {_has(best, predicted)} {_value(known[best])}"
+
+
+def _has(model: str, predicted: Collection[str]) -> str:
+    return "is predicted to have" if model in predicted else "has"
 
 
 def _near(limit: Limit) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from lighten.export.graph import Precision
 from lighten.export.random import write_random
 from lighten.models.layout import Shape
 from lighten.search.candidate import Candidate
-from lighten.search.cost.shapes import REFERENCE, time_folders
+from lighten.search.cost.shapes import REFERENCE, scratch_folder, time_folders
 from lighten.search.run import Run
 from lighten.search.standing import Reference, Standing
 from lighten.search.students.making import export, judge, trimmed_tokenizer
@@ -75,16 +73,13 @@ def step_costs(run: Run, point: Point, qualities: Mapping[str, float | None]) ->
     rows[-1] = (name if len(rows) == 1 else f"{name}; distilled", old_shape, precision, tokens, qualities.get("fp32"))
     if point.quantise == "int8":
         rows.append(("int8", shape, Precision(int8=True), tokenizer, qualities.get("int8")))
-    scratch = Path(tempfile.mkdtemp(dir=run.workspace.root, prefix="steps."))
-    try:
+    with scratch_folder(run, "steps.") as scratch:
         folders = {}
         for number, (name, shape, precision, tokens, _) in enumerate(rows):
             folders[name] = scratch / str(number)
             folders[name].mkdir()
             write_random(folders[name], run.config, shape, precision, tokens, run.serving)
         timed = time_folders(run, folders, seconds=0.4 * len(rows))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return [
         {
             "step": name,

@@ -21,7 +21,7 @@ def limits_of(costs: Costs) -> list[dict[str, Any]]:
 
     Returns:
         ``name``, ``limit``, ``unit``; ``best``, the value that comes farthest, and ``by``, whose it is; ``excluded``
-        of the ``considered`` candidates; ``reachable`` alone, the other limits left out.
+        of the ``considered`` models, the reference among them; ``reachable`` alone, the other limits left out.
     """
     rows = []
     for name in _limited(costs):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,7 @@ from lighten.export.linear import linear_graph
 from lighten.models.checkpoint import copy_tokenizer
 from lighten.models.tokens import Ids, read_tokenizer
 from lighten.pipeline.files import write_json
-from lighten.search.cost.shapes import time_folders
+from lighten.search.cost.shapes import scratch_folder, time_folders
 from lighten.search.plan.points import Costed
 from lighten.search.run import Run
 from lighten.search.rungs.linear import NAME
@@ -33,8 +30,7 @@ def cost_linear(run: Run) -> Costed:
     special = special_ids(read_tokenizer(run.model)) | {int(run.config.get("pad_token_id") or 0)}
     encoded = run.context("").encode(run.model, run.train.texts)
     grams = count_ngrams(_some(encoded), special, step.ngrams, step.min_count)
-    scratch = Path(tempfile.mkdtemp(dir=run.workspace.root, prefix="linear."))
-    try:
+    with scratch_folder(run, "linear.") as scratch:
         checkpoint, model = scratch / "checkpoint", scratch / "model"
         checkpoint.mkdir()
         model.mkdir()
@@ -46,8 +42,6 @@ def cost_linear(run: Run) -> Costed:
         graph = linear_graph(grams, idf, weight, np.zeros(count, np.float32))
         write_bundle(model, graph, checkpoint, run.serving, weights=False)
         metrics: dict[str, Any] = time_folders(run, {NAME: model}, seconds=0.5)[NAME]
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return Costed(NAME, metrics, measured=True)
 
 

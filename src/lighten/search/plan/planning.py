@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lighten.compress.steps import Distil
 from lighten.measure.machine import describe
 from lighten.models.long_texts import long_for
 from lighten.progress import Progress
 from lighten.recipe import Recipe, check_buildable
 from lighten.search.cost.cache import conditions_of, cost_model
-from lighten.search.cost.model import Conditions, CostModel
+from lighten.search.cost.model import CostModel
 from lighten.search.cost.shapes import REFERENCE
 from lighten.search.opening import identify, open_run
 from lighten.search.plan.advice import advice, limits_of
 from lighten.search.plan.linear import cost_linear
-from lighten.search.plan.points import Costed, Costs
+from lighten.search.plan.points import Costed, Costs, verify_beside_reference
 from lighten.search.plan.quality import floor_notes, guess
 from lighten.search.plan.reasons import reasons, time_parts
 from lighten.search.plan.space import Space, measure_points, predict_space, space_of
-from lighten.search.plan.time import expect, test_rows
+from lighten.search.plan.time import Sessions, costing_seconds, expect, test_rows
 from lighten.search.run import Run
+from lighten.search.students.space import Point
 from lighten.workshop.limits import UNITS, cost_limits
 
 KIND = "build-plan"
@@ -53,32 +54,36 @@ def plan(recipe: Recipe, *, base: Path | None = None, progress: Progress | None 
         opened = time.monotonic() - started
         space = space_of(run)
         model = cost_model(run)
-        costs = cost_space(run, space, model)
+        sessions = Sessions()
+        costs = cost_space(run, space, model, sessions)
         spent = time.monotonic() - started - opened
         found = conclude_plan(run, space, model, costs)
-        found["time"] = expect(run, space.rungs, costs.all, opened, spent - model.seconds)
+        costing = costing_seconds(run, space, spent, model.seconds, sessions)
+        found["time"] = expect(run, space.rungs, costs.all, opened, costing)
     found["seconds"] = round(time.monotonic() - started, 1)
     return found
 
 
-def cost_space(run: Run, space: Space, model: CostModel) -> Costs:
-    """Return the space with costs; the points that decide, the linear model and the reference are measured."""
-    budget = run.recipe.budget
-    costs = Costs(budget, run.full, predict_space(run, space, model))
-    measured: dict[str, dict[str, Any]] = {}
+def cost_space(run: Run, space: Space, model: CostModel, sessions: Sessions) -> Costs:
+    """Return the space with costs; the points that decide, the linear model and the reference are measured.
 
-    def measure(points: Any) -> dict[str, dict[str, Any]]:
-        found = measure_points(run, space, points)
-        measured.setdefault(REFERENCE, found[REFERENCE])
-        return found
+    Args:
+        run: opened for the plan.
+        space: of its points.
+        model: predicts their costs.
+        sessions: told how many shapes were measured, and how long that took.
+    """
+    costs = Costs(run.recipe.budget, run.full, predict_space(run, space, model))
 
-    costs.verify(measure)
+    def measure(points: Sequence[Point]) -> dict[str, dict[str, Any]]:
+        with sessions.of(len(points) + 1):
+            return measure_points(run, space, points)
+
+    reference = verify_beside_reference(costs, measure)
     if "linear" in space.rungs:
         linear = cost_linear(run)
         costs.all[linear.name] = linear
-    if not measured:
-        measure([])
-    costs.all[REFERENCE] = Costed(REFERENCE, measured[REFERENCE], None, run.full, True)  # a build may deliver it too
+    costs.all[REFERENCE] = Costed(REFERENCE, reference, None, run.full, True)  # a build may deliver it too
     return costs
 
 
@@ -88,8 +93,7 @@ def conclude_plan(run: Run, space: Space, model: CostModel, costs: Costs) -> dic
     fits, whole = costs.fitting(), costs.all[REFERENCE]
     best = fits[0] if fits else costs.nearest()
     bound = None if fits else best.missed(budget)
-    seen = conditions_of(run)
-    at = Conditions(batch=seen["batch"] * seen["chunks"], tokens=seen["tokens"], threads=seen["threads"])
+    at = conditions_of(run)
     students = [one for one in costs.all.values() if one is not whole]
     return {
         "schema": 1,
@@ -123,7 +127,7 @@ def conclude_plan(run: Run, space: Space, model: CostModel, costs: Costs) -> dic
 
 def _quality(run: Run, costs: Costs, best: Costed) -> dict[str, Any]:
     """Return guesses for the most capable and the quickest student that fit, and what can be said of the floor."""
-    epochs, floor = run.recipe.search.epochs or Distil().epochs, run.recipe.budget.quality
+    epochs, floor = run.distil.epochs, run.recipe.budget.quality
     students = [one for one in costs.fitting() if one.point is not None] or [best]
     chosen = {one.name: one for one in (best, min(students, key=lambda one: one.metrics["latency_ms"]["p50"]))}
     guesses = [found for one in chosen.values() if (found := guess(one, run.full, epochs)) is not None]
@@ -136,14 +140,15 @@ def _quality(run: Run, costs: Costs, best: Costed) -> dict[str, Any]:
 
 def sentence(costs: Costs, best: Costed, bound: str | None) -> str:
     """Return the outcome in one sentence."""
-    latency, size = best.metrics["latency_ms"]["p95"], best.metrics["size_mb"]
-    cost = f"{best.name}: p95 {latency:.2f} ms, {size:.1f} MB, {'measured' if best.measured else 'predicted'}"
+    latency, size = best.value(costs.budget, "latency_ms"), best.metrics["size_mb"]
+    percentile = costs.budget.latency_percentile
+    cost = f"{best.name}: {percentile} {latency:.2f} ms, {size:.1f} MB, {'measured' if best.measured else 'predicted'}"
     if bound is None:
-        fitting = f"{len(costs.fitting())} of {len(costs.all)} candidates keep every limit"
+        fitting = f"{len(costs.fitting())} of {len(costs.all)} models, the reference among them, keep every limit"
         return f"Reachable on cost: {fitting}, the most capable is {cost}. Quality is known only after training."
     worst = next(limit for limit in cost_limits(costs.budget, best.metrics) if limit.name == bound)
     value = "unknown" if worst.value is None else f"{worst.value:.3g} {UNITS[bound]}"
-    named = f"{costs.budget.latency_percentile} latency" if bound == "latency_ms" else WORDS[bound]
+    named = f"{percentile} latency" if bound == "latency_ms" else WORDS[bound]
     return f"Unreachable on cost: {named} binds ({value}, the limit is {worst.limit:g}). Nearest miss: {cost}."
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from lighten.models.layout import Shape
 from lighten.recipe import Budget
+from lighten.search.cost.shapes import REFERENCE
 from lighten.search.students.space import Point, capacity
-from lighten.workshop.limits import COSTS, binding, cost_limits, total_excess, value_of
+from lighten.workshop.limits import binding, cost_limits, total_excess, value_of
 
 ROUNDS = 2
 """Measurements: the first may show that what was thought to fit does not."""
@@ -138,7 +139,7 @@ class Costs:
     def reach(self, name: str) -> tuple[Costed, float] | None:
         """Return the candidate that comes farthest below one limit (above, for throughput) and its value."""
         known = [(one, value) for one in self.all.values() if (value := one.value(self.budget, name)) is not None]
-        if name not in COSTS or not known:
+        if not known:
             return None
         pick = max if name == "throughput_per_s" else min
         return pick(known, key=lambda pair: pair[1])
@@ -152,11 +153,32 @@ class Costs:
             pairs = [(one.metrics, predicted[one.name]) for one in own if one.measured]
             if not pairs:
                 continue
-            slower = float(np.median([seen["latency_ms"]["p95"] / said["latency_ms"]["p95"] for seen, said in pairs]))
+            at = self.budget.latency_percentile
+            slower = float(np.median([seen["latency_ms"][at] / said["latency_ms"][at] for seen, said in pairs]))
             more = float(np.median([seen["throughput_per_s"] / said["throughput_per_s"] for seen, said in pairs]))
             for one in own:
                 if not one.measured:
                     self.all[one.name] = replace(one, metrics=_scaled(predicted[one.name], slower, more))
+
+
+def verify_beside_reference(costs: Costs, measure: Measure) -> dict[str, Any]:
+    """Measure the points that decide, see `Costs.verify`; returns the reference's metrics from the latest session.
+
+    Args:
+        costs: the space, predicted; changed in place.
+        measure: measures points beside the reference, which it returns under `REFERENCE`.
+    """
+    reference: dict[str, Any] = {}
+
+    def beside(points: Sequence[Point]) -> Mapping[str, dict[str, Any]]:
+        found = measure(points)
+        reference.update(found[REFERENCE])
+        return found
+
+    costs.verify(beside)
+    if not reference:  # no point was worth measuring
+        beside([])
+    return reference
 
 
 def _scaled(metrics: dict[str, Any], slower: float, more: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lighten.models.layout import Shape
 from lighten.search.plan.points import Costed
-from lighten.search.students.policy import expected_loss, margin
+from lighten.search.students.policy import SAFETY, expected_loss, margin
 
 SPREAD = (0.5, 2.0)
 """The guess is a prior from other data sets; the truth is taken to lie between half and twice of it."""
@@ -48,7 +48,7 @@ def floor_notes(
     """
     if floor is None:
         return []
-    resolved = margin(test_rows) / 1.5
+    resolved = margin(test_rows) / SAFETY
     if floor >= 0:
         return _absolute(floor, labels, names)
     said = []

@@ -7,7 +7,7 @@ from typing import Any
 from lighten.measure.cost import LARGE_BATCH
 from lighten.models.layout import Shape
 from lighten.search.cost.memory import weights_mb
-from lighten.search.cost.model import Conditions, CostModel
+from lighten.search.cost.model import Chunked, CostModel
 from lighten.search.plan.points import Costed
 
 WORTH_SAYING = 0.2
@@ -16,13 +16,13 @@ UNSHRUNK = ("call", "layers", "attention", "norms and activations", "embeddings"
 """Parts that int8 does not make shorter."""
 
 
-def time_parts(model: CostModel, one: Costed, at: Conditions) -> dict[str, Any]:
+def time_parts(model: CostModel, one: Costed, at: Chunked) -> dict[str, Any]:
     """Return the milliseconds and the shares of the median call by part.
 
     Args:
         model: fitted to this machine.
         one: an encoder.
-        at: ``batch``, ``tokens`` and ``threads``.
+        at: ``batch``, ``tokens``, ``threads`` and ``chunks``.
     """
     assert one.shape is not None
     parts = model.parts(one.shape, one.int8, **at)
@@ -30,18 +30,18 @@ def time_parts(model: CostModel, one: Costed, at: Conditions) -> dict[str, Any]:
     return {name: {"ms": round(value, 4), "share": round(value / total, 4)} for name, value in parts.items()}
 
 
-def reasons(model: CostModel, one: Costed, at: Conditions) -> list[str]:
+def reasons(model: CostModel, one: Costed, at: Chunked) -> list[str]:
     """Return in sentences what keeps a candidate from being faster or smaller, the strongest first.
 
     Args:
         model: fitted to this machine.
         one: an encoder.
-        at: ``batch``, ``tokens`` and ``threads``.
+        at: ``batch``, ``tokens``, ``threads`` and ``chunks``.
     """
     if one.shape is None:
         return []
     parts = {name: part["share"] for name, part in time_parts(model, one, at).items()}
-    rows = at["batch"] * at["tokens"]
+    rows = at["batch"] * at["chunks"] * at["tokens"]
     texts = {
         "call": "are the fixed cost of a call, whatever the model",
         "layers": "are the fixed cost of its layers' operators: fewer layers help, narrower ones do not",
@@ -55,7 +55,7 @@ def reasons(model: CostModel, one: Costed, at: Conditions) -> list[str]:
     return said + _int8(model, one.shape, at) + _tables(model, one)
 
 
-def _int8(model: CostModel, shape: Shape, at: Conditions) -> list[str]:
+def _int8(model: CostModel, shape: Shape, at: Chunked) -> list[str]:
     """Return what int8 gains at the target and in large batches, and why it is not more."""
     here = _speedup(model, shape, at)
     large = _speedup(model, shape, {**at, "batch": LARGE_BATCH})
@@ -73,7 +73,7 @@ def _times(ratio: float) -> str:
     return f"{ratio:.1f} times as fast" if ratio >= 0.95 else f"slower ({ratio:.1f} times as fast)"
 
 
-def _speedup(model: CostModel, shape: Shape, at: Conditions) -> float:
+def _speedup(model: CostModel, shape: Shape, at: Chunked) -> float:
     slow, fast = (model.predict(shape, int8, **at)["latency_ms"]["p50"] for int8 in (False, True))
     return float(slow / max(fast, 1e-12))
 

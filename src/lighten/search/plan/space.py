@@ -9,10 +9,11 @@ from typing import Any
 
 from lighten.compress.step import ModelStep
 from lighten.compress.steps import Intermediate, Layers, Quantise, Vocabulary, Width
+from lighten.models.layout import Shape
 from lighten.models.pieces import can_trim
 from lighten.search.cost.cache import conditions_of
 from lighten.search.cost.model import CostModel
-from lighten.search.cost.shapes import measure_costs, weight_bytes
+from lighten.search.cost.shapes import measure_costs, oversize_mb
 from lighten.search.given import given_plan, given_rungs
 from lighten.search.plan.points import Costed
 from lighten.search.run import Run
@@ -22,6 +23,8 @@ from lighten.search.students.space import Point, Student, enumerate_points, want
 UNCOUNTED = ("quantise", "factorise", "norm", "sparsify", "static", "linear", "student", "extend")
 """Steps that change the cost in ways that are not counted here."""
 
+DIRECT = 40
+"""Shapes that are measured one by one; of more, those that decide. What is trained is measured before, always."""
 ROOM = 0.25
 """Share of the points that must be within the limit on size for narrower hidden states not to be looked at."""
 
@@ -41,6 +44,26 @@ class Space:
     points: tuple[Point, ...]
     tokenizers: Mapping[Any, tuple[Path, int]]
     notes: tuple[str, ...] = ()
+
+    @property
+    def folders(self) -> dict[Any, Path]:
+        """Folder of the tokenizer by vocabulary."""
+        return {vocabulary: folder for vocabulary, (folder, _) in self.tokenizers.items()}
+
+    @property
+    def pieces(self) -> dict[Any, int]:
+        """Number of pieces by vocabulary."""
+        return {vocabulary: size for vocabulary, (_, size) in self.tokenizers.items()}
+
+    @property
+    def costed(self) -> tuple[Point, ...]:
+        """The points that a build costs before it trains: none where its recipe has a list of steps."""
+        return self.points if self.rungs else ()
+
+    @property
+    def direct(self) -> bool:
+        """Whether a build measures all of them; of more it measures those that decide, and predicts the others."""
+        return len(self.costed) <= DIRECT
 
 
 def space_of(run: Run) -> Space:
@@ -71,13 +94,24 @@ def _points(run: Run) -> list[Point]:
         return wide
     if limit is not None and run.recipe.objective not in ("size_mb", "peak_memory_mb"):
         pieces = {v: trimmed_tokenizer(run, v)[1] for v in {point.student.vocabulary for point in wide}}
-        width = int(run.config.get("embedding_size", run.full.hidden))
-        shapes = [
-            (point.shape(run.full, pieces[point.student.vocabulary]), point.quantise == "int8") for point in wide
-        ]
-        if sum(weight_bytes(shape, width, int8) / 1e6 <= limit for shape, int8 in shapes) >= ROOM * len(wide):
+        if len(within_size(run, wide, pieces)) >= ROOM * len(wide):
             return wide
     return enumerate_points(run.full, search, trims, small=True)
+
+
+def within_size(run: Run, points: Sequence[Point], pieces: Mapping[Any, int]) -> list[Point]:
+    """Return the points whose weights alone keep the limit on size: a build times no others.
+
+    Args:
+        run: the build.
+        points: of its space.
+        pieces: size of the vocabulary by vocabulary.
+    """
+
+    def shape(point: Point) -> Shape:
+        return point.shape(run.full, pieces[point.student.vocabulary])
+
+    return [point for point in points if oversize_mb(run, shape(point), point.quantise == "int8") is None]
 
 
 def point_of(steps: Sequence[ModelStep], run: Run) -> tuple[Point, list[str]]:
@@ -120,6 +154,4 @@ def measure_points(run: Run, space: Space, points: Sequence[Point]) -> dict[str,
     """
     budget = run.recipe.budget.model_copy(update={"size_mb": None})
     run = replace(run, recipe=run.recipe.model_copy(update={"budget": budget}))
-    folders = {vocabulary: folder for vocabulary, (folder, _) in space.tokenizers.items()}
-    pieces = {vocabulary: size for vocabulary, (_, size) in space.tokenizers.items()}
-    return measure_costs(run, points, folders, pieces)
+    return measure_costs(run, points, space.folders, space.pieces)

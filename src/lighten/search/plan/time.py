@@ -2,20 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
-from lighten.compress.steps import Distil, Finetune
 from lighten.pipeline import Clock
 from lighten.search.cost.shapes import REFERENCE
-from lighten.search.decision.reach import NEAREST_MISS, unreachable
-from lighten.search.outline import TRAINING_OVER_INFERENCE, outline
+from lighten.search.decision.reach import unreachable
+from lighten.search.outline import ReferenceForecast, outline, reference_forecast
 from lighten.search.plan.points import Costed
+from lighten.search.plan.space import Space, within_size
 from lighten.search.run import Run
 from lighten.search.standing import Standing
 from lighten.search.students.policy import epoch_seconds
-from lighten.search.timing import MIN_TRAINING, TEACHER_OVER_EPOCH, forecast, left_for_students, reference_seconds
+from lighten.search.timing import MIN_TRAINING, forecast, left_for_students
+
+
+@dataclass
+class Sessions:
+    """Shapes that were measured for the plan, those of every session counted, and the seconds that it took."""
+
+    shapes: int = 0
+    seconds: float = 0.0
+
+    @contextmanager
+    def of(self, shapes: int) -> Iterator[None]:
+        """Count a session in which so many shapes are measured."""
+        started = time.monotonic()
+        yield
+        self.shapes += shapes
+        self.seconds += time.monotonic() - started
+
+
+def costing_seconds(run: Run, space: Space, spent: float, fitting: float, sessions: Sessions) -> float:
+    """Return how long a build takes for what the plan did, in its own way: see `costing.cost_shapes`.
+
+    A space so small that a build measures every shape of it takes no cost model, and as much time per shape as the
+    plan took for those it measured. Of a larger space a build does what the plan did.
+
+    Args:
+        run: opened for the plan.
+        space: its points.
+        spent: seconds of the plan for all costs.
+        fitting: seconds of those for the cost model, fitted or checked.
+        sessions: what was measured.
+    """
+    if not space.direct:
+        return spent
+    shapes = 1 + len(within_size(run, space.costed, space.pieces))  # the reference is one of them
+    return spent - fitting - sessions.seconds + shapes * sessions.seconds / max(1, sessions.shapes)
 
 
 def expect(run: Run, rungs: Sequence[str], costed: dict[str, Costed], opening: float, costs: float) -> dict[str, Any]:
@@ -26,31 +63,23 @@ def expect(run: Run, rungs: Sequence[str], costed: dict[str, Costed], opening: f
         rungs: kinds of model that the build considers.
         costed: the students of the space and the reference, by name.
         opening: seconds that fetching and preparing the data took just now.
-        costs: seconds that costing shapes takes.
+        costs: seconds that costing shapes will take, see `costing_seconds`.
 
     Returns:
         ``seconds`` by stage, ``epoch`` of the reference in seconds, ``limit`` of the clock or None, ``sentence``.
     """
-    reference = costed[REFERENCE].metrics
     standing = standing_of(run, costed, opening + costs)
-    run, expected = standing.run, standing.expected
-    speed = float(reference["throughput_per_s"]) * run.recipe.target.tokens / TRAINING_OVER_INFERENCE
-    epoch = run.train_tokens / speed
-    if run.by_clock:
-        longest = NEAREST_MISS if run.unreachable else reference_seconds(run, expected)
-        first = min(longest, Finetune().epochs * epoch)
-    else:
-        first = (run.recipe.search.reference_epochs or 2.0) * epoch
-    stages = {"data": opening, "costs": costs, REFERENCE: first}
+    run, expected, reference = standing.run, standing.expected, reference_forecast(standing)
+    stages = {"data": opening, "costs": costs, REFERENCE: reference.seconds}
     if "student" in rungs or not rungs:
-        stages["teacher"] = TEACHER_OVER_EPOCH * epoch
-        stages["students"] = _students(standing, first + stages["teacher"], speed)
+        stages["teacher"] = reference.teaching - reference.seconds
+        stages["students"] = _students(standing, reference)
     stages["validation"] = (1 if run.by_clock else 2) * expected.validations  # the clock keeps one free
     stages["proof"] = expected.proof
     return {
         "seconds": {name: round(seconds, 1) for name, seconds in stages.items()},
         "total": round(sum(stages.values()), 1),
-        "epoch": round(epoch, 1),
+        "epoch": round(reference.epoch, 1),
         "limit": 60 * run.recipe.budget.build_minutes if run.by_clock else None,
         "sentence": outline(standing, rungs),
     }
@@ -63,11 +92,10 @@ def standing_of(run: Run, costed: dict[str, Costed], spent: float) -> Standing:
     run = replace(run, clock=clock)
     speed = 1000 * run.recipe.target.batch / costed[REFERENCE].metrics["latency_ms"]["p50"]
     expected = forecast(run, speed, test_rows(run))
-    distil = Distil() if run.by_clock else Distil(epochs=run.recipe.search.epochs or 3.0)
     points = {name: one.point for name, one in costed.items() if one.point is not None}
     costs = {name: one.metrics for name, one in costed.items()}
     run.unreachable = unreachable(run.recipe.budget, costs)
-    return Standing(run, distil, points, costs, expected)
+    return Standing(run, run.distil, points, costs, expected)
 
 
 def test_rows(run: Run) -> int:
@@ -76,14 +104,14 @@ def test_rows(run: Run) -> int:
         return sum(1 for line in stream if line.strip())
 
 
-def _students(standing: Standing, before: float, speed: float) -> float:
+def _students(standing: Standing, reference: ReferenceForecast) -> float:
     """Return the seconds for students: what is left of the clock, or the epochs of as many as are asked for."""
     run = standing.run
     if run.by_clock:
-        return max(MIN_TRAINING, left_for_students(run, standing.expected) - before)
+        return max(MIN_TRAINING, left_for_students(run, standing.expected, reference.teaching))
     students = [point.student for name, point in standing.points.items() if standing.missed(name) is None]
     students = students or [point.student for point in standing.points.values()]
     if not students:
         return 0.0
-    longest = max(epoch_seconds(student, run.full, run.train_tokens, speed) for student in students)
+    longest = max(epoch_seconds(student, run.full, run.train_tokens, reference.speed) for student in students)
     return (run.recipe.search.candidates or 1) * standing.distil.epochs * longest

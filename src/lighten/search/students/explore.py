@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from lighten.models.layout import Shape
 from lighten.search.students.curves import Curve
 from lighten.search.students.policy import Option, expected_loss
-from lighten.search.students.space import Student
+from lighten.search.students.space import Student, capacity
 
 PROBE = 1 / 3
 """Share of a whole distillation that a student of uncertain promise is begun with."""
@@ -161,9 +161,14 @@ def _worth(outlook: Outlook, student: Student) -> bool:
         return False
     if student not in outlook.curves:
         return True
-    if outlook.affordable(student, outlook.most) < 1.0:
+    if _whole(outlook, student) or outlook.affordable(student, outlook.most) < 1.0:
         return False
     return outlook.curves[student].lost - outlook.expected(student, outlook.most) >= GAIN
+
+
+def _whole(outlook: Outlook, student: Student) -> bool:
+    """Whether a student is the reference itself with another vocabulary: it is measured and never trained."""
+    return capacity(student, outlook.full) == 1
 
 
 def _train(outlook: Outlook, student: Student, surplus: float, why: str) -> Action | None:
@@ -182,7 +187,7 @@ def _longer(outlook: Outlook, student: Student) -> Action | None:
     """Return the action that trains a student beyond a whole distillation, where that promises something."""
     epochs = outlook.affordable(student, LONGEST * outlook.most)
     gained = outlook.curves[student].lost - outlook.expected(student, LONGEST * outlook.most)
-    if student in outlook.failed or epochs < 1.0 or gained < GAIN:
+    if _whole(outlook, student) or student in outlook.failed or epochs < 1.0 or gained < GAIN:
         return None
     return Action(student, epochs, "the best so far, trained on with the time left")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lighten.compress.step import ModelStep
@@ -27,6 +28,15 @@ class Student:
     """Hidden width, heads with it; None for the reference's."""
     settings: tuple[tuple[str, float], ...] = ()
     """Fields of the distillation that differ from the usual, with their values."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as the journal reads them back."""
+        return {**asdict(self), "settings": [list(setting) for setting in self.settings]}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Student:
+        """Return the student that `to_dict` wrote."""
+        return cls(**{**fields, "settings": tuple((name, value) for name, value in fields["settings"])})
 
     @property
     def shape_only(self) -> Student:

@@ -59,8 +59,9 @@ class Study:
 
     @property
     def known(self) -> int:
-        """Students told, those left out that were never trained."""
-        return sum(trial.user_attrs.get("trained", False) for trial in self._study.get_trials(deepcopy=False))
+        """Different students told, those left out that were never trained."""
+        told = (trial.user_attrs for trial in self._study.get_trials(deepcopy=False))
+        return len({attributes["student"] for attributes in told if attributes.get("trained")})
 
     def tell(self, student: Student, value: float, short: float, excess: float = 0.0, trained: bool = True) -> None:
         """Tell what is known of a student, once.
@@ -80,7 +81,7 @@ class Study:
             distributions=self._distributions,
             value=value,
             constraints={"floor": short, "cost": excess},
-            user_attrs={"key": key, "trained": trained},
+            user_attrs={"key": key, "student": str(student), "trained": trained},
         )
         self._study.add_trial(trial)
 

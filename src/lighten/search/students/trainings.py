@@ -1,7 +1,7 @@
 """Carries out the trainings of students: from where each begins, for how long, and what came out.
 
-Under a clock, how a training begins and how long it takes is decided once per student and part, whatever the budget:
-a build that was interrupted and a build with another budget find it done.
+Under a clock, how a training begins and how long it takes is decided once per budget, student and part: a build that
+was interrupted goes on with it. Once it came to its end it holds for every budget.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -28,6 +27,8 @@ from lighten.workshop.answers import teacher_answers
 
 SLACK = 1.25
 """Seconds over the expected ones that a training may take: the pace is an estimate."""
+LEAST = 0.01
+"""Epochs that a training counts for at least, however soon its time was over."""
 TRAINED = "trained"
 """The journal's event of a training that came to its end."""
 
@@ -50,9 +51,9 @@ class Trainings:
         """Take over what was trained before, under other budgets too; what this one can afford is measured."""
         run = self.standing.run
         for event in run.journal.all(TRAINED, scope=run.scope):
-            student = student_from(event["student"])
+            student = Student.from_dict(event["student"])
             if event["part"] == self._parts[student] + 1:
-                self.carry_out(student, event["epochs"], None, measure=student.shape_only in affordable)
+                self.carry_out(student, event["what"]["epochs"], None, measure=student.shape_only in affordable)
 
     def carry_out(self, student: Student, epochs: float, left: float | None, *, measure: bool = True) -> None:
         """Train a student for so many epochs, or find that done, and measure its exports.
@@ -68,8 +69,7 @@ class Trainings:
         self._parts[student] = part = self._parts[student] + 1
         what: dict[str, Any] = {"epochs": epochs, "seconds": None, "parent": None}
         if run.by_clock and distilled:
-            decision = f"training of {name}, part {part}"
-            what = run.journal.decide(decision, run.scope, lambda: self._decide(student, epochs, left))
+            what = self._what(student, part, epochs, left)
             if left is not None:
                 tell(run, name, standing.expected, f"{name} trains for at most {what['seconds']:.0f} s")
         made = spare(run, standing.measured, name, "student", lambda: self._train(student, what))
@@ -78,7 +78,7 @@ class Trainings:
             standing.lost.setdefault(student, math.inf)
             return
         if distilled:
-            self._note(student, part, epochs)
+            self._note(student, part, what)
             standing.saw(student, made[0])
         known = standing.curves.get(student)
         lost = self._measure(student, *made) if measure else math.inf
@@ -89,7 +89,7 @@ class Trainings:
         if known is None or lost < known.lost:
             standing.checkpoints[student] = made
         if measure:
-            more = float(made[0].metrics.get("epochs", epochs))
+            more = max(LEAST, float(made[0].metrics.get("epochs", epochs)))
             standing.curves[student] = known.then(more, lost) if known else Curve(((more, lost),))
             standing.lost[student] = standing.curves[student].lost
 
@@ -104,10 +104,7 @@ class Trainings:
         for student, epochs in ((action.student, action.epochs) for action in actions):
             if capacity(student, run.full) == 1:
                 continue
-            decision = f"training of {student.name(run.full)}, part {self._parts[student] + 1}"
-            what = run.journal.decide(
-                decision, run.scope, lambda s=student, e=epochs: self._decide(s, e, left, len(actions))
-            )
+            what = self._what(student, self._parts[student] + 1, epochs, left, len(actions))
             start = self._start(student, what)
             names.append(student.name(run.full))
             requests.append(
@@ -116,7 +113,7 @@ class Trainings:
                     "base": None if run.base is None else str(run.base.resolve()),
                     "out": str(run.out.resolve()),
                     "threads": threads_each(len(actions)),
-                    "student": fields_of(student),
+                    "student": student.to_dict(),
                     "start": {
                         "checkpoint": start.checkpoint.key,
                         "steps": [step_to_dict(step) for step in start.steps],
@@ -130,21 +127,38 @@ class Trainings:
         executor = run.recipe.search.executor
         run.timed("students", lambda: train_apart(requests, names, executor, run.progress, run.heed))
 
-    def _decide(self, student: Student, epochs: float, left: float | None, sharing: int = 1) -> dict[str, Any]:
-        """Return how a training begins and for how long, `sharing` of them on this machine's cores."""
-        wanted = SLACK * epochs * self.standing.epoch(student) * sharing
-        seconds = round(max(MIN_TRAINING, wanted if left is None else min(wanted, left)), 1)
-        parent = self._parent(student)
-        return {
-            "epochs": round(epochs, 2),
-            "seconds": seconds,
-            "parent": None if parent is None else fields_of(parent),
-        }
+    def _what(
+        self, student: Student, part: int, epochs: float, left: float | None, sharing: int = 1
+    ) -> dict[str, Any]:
+        """Return how a training was done, or how it is to begin and for how long.
 
-    def _note(self, student: Student, part: int, epochs: float) -> None:
-        run, what = self.standing.run, {"student": fields_of(student), "part": part}
-        if run.by_clock and not any(_same(event, what) for event in run.journal.all(TRAINED, scope=run.scope)):
-            run.journal.write(TRAINED, scope=run.scope, budget=run.budget_scope, epochs=epochs, **what)
+        Args:
+            student: to be trained.
+            part: number of its training, from 1.
+            epochs: wanted.
+            left: seconds there are; None for no limit.
+            sharing: trainings at the same time on this machine's cores.
+        """
+        run = self.standing.run
+        done = run.journal.last(TRAINED, scope=run.scope, student=student.to_dict(), part=part)
+        if done is not None:
+            return dict(done["what"])
+
+        def decide() -> dict[str, Any]:
+            wanted = SLACK * epochs * self.standing.epoch(student) * sharing
+            seconds = round(max(MIN_TRAINING, wanted if left is None else min(wanted, left)), 1)
+            parent = self._parent(student)
+            found = None if parent is None else parent.to_dict()
+            return {"epochs": round(epochs, 2), "seconds": seconds, "parent": found}
+
+        decision = f"training of {student.name(run.full)}, part {part}"
+        return dict(run.journal.decide(decision, run.budget_scope, decide))
+
+    def _note(self, student: Student, part: int, what: dict[str, Any]) -> None:
+        """Journal a training that came to its end, once."""
+        run, which = self.standing.run, {"student": student.to_dict(), "part": part}
+        if run.by_clock and run.journal.last(TRAINED, scope=run.scope, **which) is None:
+            run.journal.write(TRAINED, scope=run.scope, budget=run.budget_scope, what=what, **which)
             self.fresh = True
 
     def _parent(self, student: Student) -> Student | None:
@@ -163,7 +177,7 @@ class Trainings:
     def _start(self, student: Student, what: dict[str, Any]) -> Start:
         """Return where a training begins: the student's own checkpoint, its parent's, or the reference."""
         standing, full = self.standing, self.standing.run.full
-        parent = None if what["parent"] is None else student_from(what["parent"])
+        parent = None if what["parent"] is None else Student.from_dict(what["parent"])
         if student in standing.checkpoints:
             checkpoint, steps = standing.checkpoints[student]
             return Start(checkpoint, tuple(steps))
@@ -210,17 +224,3 @@ class Trainings:
 
 def _value(candidate: Candidate) -> float:
     return float(candidate.metrics["quality"]["value"])
-
-
-def _same(event: dict[str, Any], what: dict[str, Any]) -> bool:
-    return all(event[key] == value for key, value in what.items())
-
-
-def fields_of(student: Student) -> dict[str, Any]:
-    """Return what the journal holds of a student, as it reads it back."""
-    return {**asdict(student), "settings": [list(setting) for setting in student.settings]}
-
-
-def student_from(fields: dict[str, Any]) -> Student:
-    """Return a student from what the journal holds of it."""
-    return Student(**{**fields, "settings": tuple((name, value) for name, value in fields["settings"])})

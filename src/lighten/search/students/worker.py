@@ -19,6 +19,7 @@ from lighten.pipeline import Artifact, Clock, step_from_spec
 from lighten.progress import Progress, Stage
 from lighten.search.run import Run
 from lighten.search.students.making import Start, train_student
+from lighten.search.students.space import Student
 
 Report = Callable[[float], None]
 
@@ -46,8 +47,6 @@ def student(request: dict[str, Any], report: Report = lambda share: None) -> dic
     """
     import torch
 
-    from lighten.search.students.trainings import student_from
-
     torch.set_num_threads(request["threads"])
     run = _reopened(request, Shares(report))
     start = request["start"]
@@ -55,7 +54,7 @@ def student(request: dict[str, Any], report: Report = lambda share: None) -> dic
     distil = step_from_spec("model", request["distil"], "distil")
     assert isinstance(distil, Distil)
     begin = Start(checkpoint, _steps(start["steps"]), _steps(start["cut"]))
-    made, _ = train_student(run, student_from(request["student"]), begin, teacher, distil, request["seconds"])
+    made, _ = train_student(run, Student.from_dict(request["student"]), begin, teacher, distil, request["seconds"])
     return {"key": made.key}
 
 
