@@ -102,3 +102,11 @@ def test_threads_keep_the_order_and_do_not_run_far_ahead(threads):
     for place, made in enumerate(in_order(lambda number: number * 2, items(), threads)):
         assert made == 2 * place
         assert len(taken) <= place + threads + 2
+
+
+def test_a_module_of_the_working_folder_stands_in_for_none_of_ours(tmp_path, monkeypatch, hired):
+    (tmp_path / "polars.py").write_text("raise SystemExit('not the library')")
+    monkeypatch.chdir(tmp_path)
+    work = Work(tmp_path / "work", workers=2, rows=5)
+    prepare(write(tmp_path / "rows.jsonl"), 0, tmp_path / "out", work=work)
+    assert sum(len(one.done) for one in hired) > 0

@@ -178,7 +178,7 @@ def test_rows_are_taken_from_the_last_time(tmp_path, source, monkeypatch):
 
 
 def test_a_process_that_dies_is_an_error_that_says_what_to_do(tmp_path, source, monkeypatch):
-    monkeypatch.setattr("lighten.data.crew.sys.executable", "/bin/false")
+    monkeypatch.setattr("lighten.data.crew.PYTHON", ("/bin/false",))
     with pytest.raises(BuildError, match="run the same command to go on"):
         prepare(data(source("csv")), 0, tmp_path / "out", tmp_path, work=Work(tmp_path / "work", workers=2, rows=50))
     assert not (tmp_path / "out").exists()

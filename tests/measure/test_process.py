@@ -1,3 +1,5 @@
+import io
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +11,7 @@ import pytest
 from lighten.errors import InputError, LightenError
 from lighten.measure import process
 from lighten.measure.process import ask
+from lighten.measure.worker import answer
 
 
 def test_a_worker_that_dies_says_its_last_words():
@@ -29,6 +32,27 @@ def fake(monkeypatch, tmp_path, code):
     (package / "python").write_text(f"#!{sys.executable}\n{code}\n")
     os.chmod(package / "python", 0o755)
     monkeypatch.setattr(process, "PYTHON", (str(package / "python"),))
+
+
+def test_a_worker_answers_what_it_is_given():
+    out = io.StringIO()
+    answer({"double": lambda asked, report: asked["n"] * 2}, b'{"do": "double", "n": 4}', out)
+    assert json.loads(out.getvalue()) == {"answer": 8}
+
+
+def test_what_a_library_prints_in_a_worker_is_no_answer(monkeypatch, tmp_path):
+    lines = [
+        "import os, sys",
+        f"sys.path[:0] = {sys.path!r}",
+        "from lighten.measure.worker import main",
+        "def noisy(asked, report):",
+        "    print('a warning')",
+        "    os.write(1, b'and one from C')",
+        "    return 5",
+        "sys.exit(main({'noisy': noisy}))",
+    ]
+    fake(monkeypatch, tmp_path, "\n".join(lines))
+    assert ask({"do": "noisy"}) == 5
 
 
 def test_a_killed_worker_is_explained(monkeypatch, tmp_path):

@@ -66,6 +66,10 @@ def test_an_empty_folder(tmp_path):
         ({"graph": "../model.onnx"}, "leaves the folder"),
         ({"graph": "onnx/other.onnx"}, "other.onnx: this file of the model is missing"),
         ({"files__../../etc/passwd": {"bytes": 1, "sha256": "0" * 64, "role": "serving"}}, "leaves the folder"),
+        (
+            {"files__model.bin": {"bytes": "123", "sha256": "0" * 64, "role": "serving"}},
+            "files.model.bin.bytes must be a whole number",
+        ),
         ({"self_test": [{"text": "x", "logits": [0.0], "label": "fresh"}]}, "self-test case"),
     ],
 )

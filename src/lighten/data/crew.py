@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from threading import Lock, Thread
 from types import TracebackType
 
 from lighten.data.job import JobFolder
 from lighten.data.task import perform
+from lighten.measure.process import PYTHON
 from lighten.progress import Stage
 
 _POLL = 0.05
@@ -26,7 +26,7 @@ class Helper:
 
     def __init__(self, threads: int) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "lighten.data.task"],
+            [*PYTHON, "-m", "lighten.data.task"],
             env={**os.environ, "POLARS_MAX_THREADS": str(threads)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

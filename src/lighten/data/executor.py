@@ -47,7 +47,13 @@ def run_tasks(
 def _on_ray(folder: Path, world: int) -> None:
     ray = ray_started()
     remote = ray.remote(task)
-    ray.get([remote.remote(str(folder.resolve()), rank, world) for rank in range(world)])
+    running = [remote.remote(str(folder.resolve()), rank, world) for rank in range(world)]
+    try:
+        ray.get(running)
+    except BaseException:  # Ctrl-C, or the first task that died: the others must not work on unseen
+        for one in running:
+            ray.cancel(one, force=True)
+        raise
 
 
 def _raise_first(folder: JobFolder, total: int) -> None:

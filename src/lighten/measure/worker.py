@@ -7,15 +7,17 @@ This process imports the runtime and numpy, nothing else of weight: its memory i
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from lighten.errors import LightenError
 
 Report = Callable[[float], None]
+Work = Callable[[dict[str, Any], Report], Any]
 
 
 def logits(request: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -133,7 +135,7 @@ def language_speed(request: dict[str, Any], report: Report) -> dict[str, Any]:
     }
 
 
-WORK: dict[str, Callable[[dict[str, Any], Report], Any]] = {
+WORK: dict[str, Work] = {
     "logits": logits,
     "timings": timings,
     "memory": memory,
@@ -142,17 +144,31 @@ WORK: dict[str, Callable[[dict[str, Any], Report], Any]] = {
 }
 
 
-def main(works: Mapping[str, Callable[[dict[str, Any], Report], Any]] = WORK) -> int:
-    """Answer the request on stdin.
+def main(works: Mapping[str, Work] = WORK) -> int:
+    """Answer the request on stdin; what a library prints meanwhile goes to stderr and is no answer.
 
     Args:
         works: what can be asked for, by name; a room above passes its own.
     """
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as out:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        answer(works, sys.stdin.buffer.read(), out)
+    return 0
+
+
+def answer(works: Mapping[str, Work], asked: bytes, out: TextIO) -> None:
+    """Answer one request.
+
+    Args:
+        works: what can be asked for, by name.
+        asked: the request.
+        out: gets the JSON lines.
+    """
     said = 0.0
 
     def say(**message: Any) -> None:
-        sys.stdout.write(json.dumps(message) + "\n")
-        sys.stdout.flush()
+        out.write(json.dumps(message) + "\n")
+        out.flush()
 
     def report(share: float) -> None:
         nonlocal said
@@ -161,11 +177,10 @@ def main(works: Mapping[str, Callable[[dict[str, Any], Report], Any]] = WORK) ->
             say(progress=round(share, 4))
 
     try:
-        request = json.loads(sys.stdin.buffer.read())
+        request = json.loads(asked)
         say(answer=works[request["do"]](request, report))
     except LightenError as error:
         say(error=str(error), exit_code=error.exit_code)
-    return 0
 
 
 if __name__ == "__main__":

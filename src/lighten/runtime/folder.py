@@ -193,7 +193,8 @@ def files_in(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
     files: dict[str, dict[str, Any]] = content["files"]
     for name, entry in files.items():
         inside(name)
-        if entry["role"] not in ROLES or int(entry["bytes"]) < 0 or len(entry["sha256"]) != 64:
+        at_least(0, entry["bytes"], f"files.{name}.bytes")
+        if entry["role"] not in ROLES or len(entry["sha256"]) != 64:
             raise ValueError(f"the entry of file {name!r} is {entry}")
     return files
 

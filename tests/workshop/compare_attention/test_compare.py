@@ -6,7 +6,6 @@ import pytest
 from tests.workshop.compare_attention.samples import TINY, Machine
 
 from lighten.errors import InputError
-from lighten.measure.worker import main
 from lighten.workshop.compare_attention import compare
 from lighten.workshop.compare_attention.compare import compare_attention
 from lighten.workshop.compare_attention.kinds import KINDS, build, inputs_for
@@ -63,18 +62,6 @@ def test_the_document(monkeypatch):
     assert len(document["points"]) == 6 and document["rounds"] == 3
     assert document["model"]["layers"] == 6 and document["model"]["source"] is None
     json.dumps(document)
-
-
-def test_the_worker_answers_what_it_is_given(monkeypatch, capsys):
-    import io
-    import sys
-
-    class Input:
-        buffer = io.BytesIO(b'{"do": "double", "n": 4}')
-
-    monkeypatch.setattr(sys, "stdin", Input)
-    assert main({"double": lambda asked, report: asked["n"] * 2}) == 0
-    assert json.loads(capsys.readouterr().out) == {"answer": 8}
 
 
 @pytest.mark.parametrize(
