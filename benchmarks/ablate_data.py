@@ -8,8 +8,8 @@ At 100 and 500 rows each seed draws other rows; "all" is all but a tenth, anothe
 set against the rows alone and against plain copies, as many; selection against random samples of the same size
 (mean of three). The strength of regularisation is chosen on the rows alone. Differences are paired by seed and
 judged text; the 95% intervals hold both the spread of the seeds (t) and that of the judged texts. What is done is
-kept in runs/ablate-data and not done again. Prints the tables of docs/data-techniques.md; the last line is one JSON
-document.
+kept in runs/ablate-data and not done again. `--finetune --only` without a name only fine-tunes. Prints the
+tables of docs/data-techniques.md; the last line is one JSON document.
 """
 
 from __future__ import annotations
@@ -151,14 +151,16 @@ def main() -> None:
                 place = (rung, task.name, size)
                 found[AUGMENTATION][place] = {seed: one.augmentation(seed) for seed in options.seeds}
                 found[SELECTION][place] = {seed: one.selection(seed) for seed in options.seeds}
-    numbers = tables(found, {task.name: len(task.judged) for task in tasks})
+    rows = tables(found, {task.name: len(task.judged) for task in tasks})
+    numbers = {rung: [row for row in rows if row["rung"] == rung] for rung in options.only}
     if options.finetune:
         from ablation_finetune import finetuned
 
-        numbers += finetuned(tasks, options.seeds, [size for size in options.sizes if size], source, RUNS)
+        few = [size for size in options.sizes if size]
+        numbers["finetuned"] = finetuned(tasks, options.seeds, few, source, RUNS)
     sizes = {task.name: {"rows": len(task.texts), "judged": len(task.judged)} for task in tasks}
-    finish("ablate-data", {"seeds": options.seeds, "sets": sizes, "synonyms": source is not None, "rows": numbers},
-           options.record)  # fmt: skip
+    facts = {"seeds": options.seeds, "sets": sizes, "synonyms": source is not None}
+    finish("ablate-data", {**facts, **numbers}, options.record)
 
 
 if __name__ == "__main__":

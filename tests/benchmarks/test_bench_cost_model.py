@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from lighten.models.layout import Shape
 from lighten.search.cost.grid import make_grid
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from bench_cost_model import agreement, arguments, draw_shapes, measured, table
+from bench_cost_model import GOAL, agreement, arguments, draw_shapes, goal_words, measured, table, verdict
 
 FULL = Shape(6, 384, 12, 1536, 30522, 512, 2)
 
@@ -32,6 +33,26 @@ def test_agreement():
     assert found["error"] == found["bias"] == pytest.approx(0.1)
     assert found["rank_correlation"] == 1
     assert agreement([3.0, 2.0, 1.0], [1.0, 2.0, 3.0])["rank_correlation"] == -1
+
+
+def test_the_worst_condition_is_judged_too():
+    results = Path(__file__).parents[2] / "benchmarks" / "results"
+    (repeat,) = json.loads((results / "cost_model-2026-11-22.json").read_text())["repeats"]
+    found, missed = verdict([repeat])
+    assert found["median_error"] == 0.0306 and found["worst_condition_error"] == 0.1613
+    assert missed == ["worst_condition_error"]
+    calm = {"all": {"p50_error": 0.02, "p50_rank_correlation": 0.99}}
+    good = {"fit_seconds": 30.0, "conditions": {"one": calm}}
+    assert verdict([good])[1] == []
+    assert verdict([good, repeat])[0]["worst_condition_error"] == 0.1613
+    poor = {"fit_seconds": 61.0, "conditions": {"one": {"all": {"p50_error": 0.2, "p50_rank_correlation": 0.5}}}}
+    assert verdict([poor])[1] == list(GOAL)
+
+
+def test_the_goal_is_said_as_it_is_judged(monkeypatch):
+    assert "below 10%, in the worst condition below 10%, rank correlation above 0.95, fitted in 60 s" in goal_words()
+    monkeypatch.setitem(GOAL, "fit_seconds", 5.0)
+    assert goal_words().endswith("fitted in 5 s")
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ def build_plan(reachable: bool = True) -> dict[str, Any]:
         "kind": "build-plan",
         "reachable": reachable,
         "binding_limit": None if reachable else "latency_ms",
+        "budget": {"latency_ms": 4.0, "latency_percentile": "p95"},
         "sentence": "Reachable on cost." if reachable else "Unreachable on cost: p95 latency binds.",
         "limits": [
             {
@@ -87,13 +88,21 @@ def test_a_plan_of_a_build_prints_what_matters(run, recipe, plan):
         "3 layers, int8 loses 0.7 to 2.8 points",
         "  quality -0.1: too fine",
         "total      2 min 32 s of 8 min 00 s",
-        "2 of 3 candidates measured",
+        "model           latency p95, ms",
+        "the reference and 2 of 3 candidates measured",
         "cached; median error 4%",
         "note: the target's 600 tokens",
     ):
         assert words in done.stdout, words
     (call,) = plan.calls
     assert (call["recipe"], call["set"], call["what"]) == (recipe, ["budget.latency_ms=4"], None)
+
+
+def test_the_latency_shown_is_the_percentile_that_is_limited(run, recipe, plan):
+    plan.result["budget"]["latency_percentile"] = "p50"
+    done = run("plan", recipe)
+    assert "latency p50, ms" in done.stdout and "p95" not in done.stdout
+    assert "3 layers, int8  2.88" in done.stdout
 
 
 def test_an_unreachable_budget_exits_3(run, recipe, plan):

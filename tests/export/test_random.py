@@ -7,16 +7,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from tests.helpers.checkpoints import KINDS
+from tests.helpers.checkpoints import KINDS, write_model
 
 from lighten.export.bundle import Serving
 from lighten.export.graph import Precision, encoder_graph
 from lighten.export.random import write_random
 from lighten.models.checkpoint import read_config, read_state
-from lighten.models.encoder import encoder_from_state
-from lighten.models.layout import Shape, shape_of
+from lighten.models.encoder import encoder_from_state, random_encoder
+from lighten.models.layout import Shape, config_for, shape_of
 from lighten.runtime import load
-from lighten.search.cost.shapes import weight_bytes
 
 SERVING = Serving(("bad", "good"), 32, 1)
 
@@ -64,29 +63,18 @@ def test_the_seed_decides(tmp_path, bert):
     assert first == again != other
 
 
-MINILM = Shape(layers=6, hidden=384, heads=12, intermediate=1536, vocabulary=30522, positions=512, classes=2)
-
-
-@pytest.mark.parametrize("int8", [False, True])
-@pytest.mark.parametrize(
-    ("kind", "shape"),
-    [
-        ("bert", MINILM.with_(layers=1, vocabulary=2000)),
-        ("bert", MINILM.with_(layers=3, intermediate=512, vocabulary=6000)),
-        ("distilbert", Shape(2, 256, 8, 1024, 8000, 512, 20)),
-        ("roberta", Shape(2, 128, 2, 512, 1000, 512, 3)),
-        ("electra", Shape(4, 256, 4, 1024, 9000, 512, 2)),
-    ],
-)
-def test_weight_bytes_foresees_the_file(tmp_path, checkpoints, kind, shape, int8):
-    config = {**read_config(checkpoints[kind])}
-    width = 128 if kind == "electra" else shape.hidden
-    if kind == "electra":
-        config["embedding_size"] = width
-    (tmp_path / "model").mkdir()
-    write_random(tmp_path / "model", config, shape, Precision(int8=int8), checkpoints[kind], SERVING)
-    written = (tmp_path / "model/onnx/model.onnx").stat().st_size
-    assert weight_bytes(shape, width, int8) == pytest.approx(written, rel=0.02)
+def test_embeddings_as_wide_as_the_hidden_states_stay_so(tmp_path):
+    """A narrower student of such an ELECTRA has no projection, as `lighten.models.width` cuts it."""
+    source = write_model(tmp_path / "source", "electra", embedding_size=32)
+    config = read_config(source)
+    shape = shape_of(config, 2).with_(hidden=16, heads=2)
+    folder = write(tmp_path / "model", source, shape)
+    written = read_config(folder)
+    assert (written["embedding_size"], written["hidden_size"]) == (16, 16)
+    drawn = onnx.load(folder / "onnx/model.onnx")
+    assert [shape.vocabulary, 16] in [list(weight.dims) for weight in drawn.graph.initializer]
+    plain = random_encoder(config_for(config, shape), shape)
+    assert plain.projection is None and plain.words.shape == (shape.vocabulary, 16)
 
 
 def test_predictions_are_finite(tmp_path, bert):

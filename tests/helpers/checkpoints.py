@@ -76,7 +76,7 @@ def make_config(kind: str, pieces: int, padding: int = 0, layers: int = 2, class
         }
     if kind == "electra":
         sizes["embedding_size"] = 16
-    return AutoConfig.for_model(kind, **common, **sizes, **changes)
+    return AutoConfig.for_model(kind, **{**common, **sizes, **changes})
 
 
 def make_model(config: Any, seed: int = 0) -> Any:

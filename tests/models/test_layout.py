@@ -8,7 +8,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from lighten.errors import InputError
 from lighten.models.checkpoint import read_config, read_state
-from lighten.models.layout import LAYOUTS, Shape, config_for, names_of, number_of, shape_of
+from lighten.models.layout import LAYOUTS, Shape, config_for, names_of, number_of, shape_of, table_width
+from lighten.models.width import Size, config_of_size
 
 
 @pytest.mark.parametrize("kind", sorted(LAYOUTS))
@@ -44,6 +45,24 @@ def test_config_for_is_read_back(checkpoints, kind):
     loaded = AutoConfig.for_model(**changed)
     assert (loaded.num_hidden_layers, loaded.hidden_size, loaded.num_attention_heads) == (1, 48, 6)
     assert config_for(config, shape_of(config, 2)) == config
+
+
+def test_embeddings_follow_the_hidden_width_where_they_did_before():
+    config = {
+        "model_type": "electra",
+        "num_hidden_layers": 2,
+        "hidden_size": 32,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+        "vocab_size": 60,
+        "max_position_embeddings": 48,
+    }
+    shape = Shape(1, 24, 3, 40, 60, 48, 2)
+    for width, own, changed in ((None, None, None), (32, None, 24), (16, 16, 16), (24, 24, 24)):
+        given = config if width is None else {**config, "embedding_size": width}
+        assert table_width(given) == own
+        assert config_for(given, shape).get("embedding_size") == changed
+        assert config_for(given, shape) == config_of_size(given, Size(1, 24, 3, 40))  # as students are cut
 
 
 @pytest.mark.parametrize(("padding", "offset"), [(0, 1), (1, 2), (7, 8)])

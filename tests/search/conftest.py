@@ -7,10 +7,15 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+from lighten.progress import Progress
+
+if TYPE_CHECKING:
+    from lighten.search.run import Run
 
 GOOD = ["great", "good", "triumph", "warm", "funny", "fresh"]
 BAD = ["bad", "dull", "mess", "boring", "rotten"]
@@ -75,6 +80,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_task(folder)
     write_model(folder / "model")
     return folder
+
+
+@pytest.fixture
+def opened(recipe: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable[..., Run]:
+    """Return a function that opens a build of the tiny task and trains nothing; sections as for `recipe`."""
+    from lighten.recipe import parse_recipe
+    from lighten.search.opening import identify, open_run
+
+    def make(**sections: Any) -> Run:
+        known = parse_recipe(recipe(**sections))
+        return open_run(known, tmp_path / "run", None, Progress(), identify(known, None, Progress()))
+
+    return make
 
 
 @pytest.fixture(scope="session")

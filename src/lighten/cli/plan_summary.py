@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lighten.cli.summary import table
-from lighten.report.limits import value_of
+from lighten.cli.summary import METRICS, metric_title, table
+from lighten.report.limits import percentile_of, value_of
 from lighten.report.words import MISSING, duration, number
 
-_ROWS = (
-    ("latency_ms", "latency p95, ms"),
-    ("throughput_per_s", "texts per second"),
-    ("size_mb", "size, MB"),
-    ("peak_memory_mb", "peak memory, MB"),
-)
 _SHOWN = 6
 
 
@@ -36,8 +30,9 @@ def summary(plan: Mapping[str, Any]) -> str:
     parts.append(_time(plan["time"]))
     model = plan["cost_model"]
     parts.append(
-        f"{model['measured']} of {len(plan['candidates'])} candidates measured, the others predicted by a cost model "
-        f"of this machine ({model['source']}; median error {100 * model['median_error']:.0f}% on shapes left out)"
+        f"the reference and {model['measured']} of {len(plan['candidates'])} candidates measured, the others "
+        f"predicted by a cost model of this machine ({model['source']}; median error "
+        f"{100 * model['median_error']:.0f}% on shapes left out)"
     )
     if plan["notes"]:
         parts.append("\n".join(f"note: {note}" for note in plan["notes"]))
@@ -52,15 +47,18 @@ def _limit(row: Mapping[str, Any]) -> list[str]:
 
 def _compared(plan: Mapping[str, Any]) -> str:
     """Return the best candidate, the next ones and the reference side by side."""
-    best = plan["best"]
+    best, percentile = plan["best"], percentile_of(plan)
+
+    def value(one: Mapping[str, Any], name: str) -> float | None:
+        return value_of(dict(one), name, percentile)
+
     others = [one for one in plan["candidates"] if one["evidence"] == "measured" and one["name"] != best["name"]]
-    others.sort(key=lambda one: (not one["fits"], -(one["metrics"]["latency_ms"]["p95"])))
+    others.sort(key=lambda one: (not one["fits"], -(value(one, "latency_ms") or 0.0)))
     columns = [best, *others[: _SHOWN - 1], plan["reference"]]
-    names = [name for name, _ in _ROWS if any(value_of(one, name) is not None for one in columns)]
-    titles = dict(_ROWS)
-    rows = [["candidate", *(titles[name] for name in names), "", ""]]
+    names = [name for name in METRICS if any(value(one, name) is not None for one in columns)]
+    rows = [["model", *(metric_title(name, percentile) for name in names), "", ""]]
     for one in columns:
-        values = [number(value_of(one, name)) for name in names]
+        values = [number(value(one, name)) for name in names]
         rows.append([one["name"], *values, "fits" if one["fits"] else f"misses {one['missed']}", one["evidence"]])
     return table(rows)
 

@@ -9,13 +9,14 @@ from lighten.api import Result
 from lighten.report.limits import budget_rows, value_of
 from lighten.report.words import MISSING, number, points
 
-_ROWS = (
-    ("quality", "quality, points"),
-    ("latency_ms", "latency p95, ms"),
-    ("throughput_per_s", "texts per second"),
-    ("size_mb", "size, MB"),
-    ("peak_memory_mb", "peak memory, MB"),
-)
+METRICS = {
+    "quality": "quality, points",
+    "latency_ms": "latency {percentile}, ms",
+    "throughput_per_s": "texts per second",
+    "size_mb": "size, MB",
+    "peak_memory_mb": "peak memory, MB",
+}
+"""Titles of the rows or columns that compare models; see `metric_title`."""
 
 
 def summary(result: Result) -> str:
@@ -48,12 +49,17 @@ def _circumstances(result: Result) -> list[str]:
 
 def _compared(result: Result) -> list[list[str]]:
     rows = []
-    for name, title in _ROWS:
+    for name in METRICS:
         values: list[Any] = [value_of(result.chosen, name), value_of(result.reference, name)]
         if any(value is not None for value in values):
             say = points if name == "quality" else number
-            rows.append([title, *(say(value) for value in values)])
+            rows.append([metric_title(name), *(say(value) for value in values)])
     return rows
+
+
+def metric_title(name: str, percentile: str = "p95") -> str:
+    """Return the title of a metric, the latency with its percentile."""
+    return METRICS[name].format(percentile=percentile)
 
 
 def table(rows: list[list[str]]) -> str:

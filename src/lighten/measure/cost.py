@@ -30,8 +30,7 @@ Share = Callable[[float], None]
 def time_in_fresh_process(
     folders: Folders, threads: int, runs: list[dict[str, Any]], seed: int = 0, progress: Share | None = None
 ) -> list[dict[str, Latency]]:
-    """Time models side by side under several conditions in one fresh process; see
-    `measure.timing.time_classifiers`.
+    """Time models side by side under several conditions in one fresh process, as `measure.timing.time_classifiers`.
 
     Args:
         folders: model folders by name.

@@ -9,7 +9,6 @@ from lighten.search.cost.cache import cost_model
 from lighten.search.cost.shapes import REFERENCE, measure_costs
 from lighten.search.plan.points import Costs, verify_beside_reference
 from lighten.search.plan.space import Space, predict_space, space_of
-from lighten.search.plan.time import test_rows
 from lighten.search.run import Run
 from lighten.search.standing import Standing
 from lighten.search.students.space import Point
@@ -20,7 +19,7 @@ def cost_shapes(run: Run) -> Standing:
     """Return the standing of a build before anything is trained: every shape of the space with its costs."""
     space = space_of(run)
     costs, predicted = run.timed("costs", lambda: _costs(run, space))
-    expected = forecast(run, 1000 * run.recipe.target.batch / costs[REFERENCE]["latency_ms"]["p50"], test_rows(run))
+    expected = forecast(run, 1000 * run.recipe.target.batch / costs[REFERENCE]["latency_ms"]["p50"], run.test_rows)
     named = {point.name(run.full): point for point in space.costed}
     standing = Standing(run, run.distil, named, costs, expected, predicted=predicted)
     fitting = sum(standing.missed(name) is None for name in standing.points)

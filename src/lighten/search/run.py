@@ -53,3 +53,9 @@ class Run(Work):
     def train_tokens(self) -> int:
         """Tokens in the training texts."""
         return sum(len(ids) for ids in self.context("").encode(self.model, self.train.texts))
+
+    @cached_property
+    def test_rows(self) -> int:
+        """Size of the sealed test; nothing else of it is looked at."""
+        with (self.table.path / "test.jsonl").open("rb") as stream:
+            return sum(1 for line in stream if line.strip())

@@ -15,7 +15,11 @@ from lighten.errors import InputError
 from lighten.search.cost import cache as cost_cache
 from lighten.search.cost import grid as cost_grid
 from lighten.search.cost import samples as cost_samples
+from lighten.search.plan import planning
 from lighten.search.plan.linear import count_ngrams
+from lighten.search.plan.points import Costed, Costs
+from lighten.search.run import Run
+from lighten.search.students.space import Point, Student
 
 Make = Callable[..., dict[str, Any]]
 SEARCH = {"candidates": 1, "epochs": 2, "reference_epochs": 3, "layers": [1, 2], "intermediate": [128]}
@@ -107,6 +111,23 @@ def test_a_list_of_steps_is_the_one_candidate(recipe: Make) -> None:
     assert [one["name"] for one in found["candidates"]] == ["1 layer, int8"]
     odd = lighten.plan(recipe(steps=[{"layers": {"count": 1}}, {"quantise": {"format": "int8-weights"}}]))
     assert any("quantise" in note for note in odd["notes"])
+
+
+@pytest.mark.parametrize(
+    ("search", "epochs"),
+    [({"candidates": 1}, 3.0), ({"candidates": 1, "epochs": 2}, 2.0), ({"epochs": 2}, 6.0), ({}, 6.0)],
+)
+def test_quality_is_guessed_for_the_epochs_of_the_build(
+    opened: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, search: dict[str, Any], epochs: float
+) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(planning, "guess", lambda one, full, epochs: asked.append(epochs))
+    run = opened(search={**search, "layers": [1]})
+    point = Point(Student(1, 128, "full"), "int8")
+    metrics = {"latency_ms": {"p50": 1.0, "p95": 1.0}, "size_mb": 1.0}
+    one = Costed("1 layer, int8", metrics, point, point.shape(run.full, run.full.vocabulary), True)
+    planning._quality(run, Costs(run.recipe.budget, run.full, {one.name: one}), one)
+    assert asked == [epochs]
 
 
 def test_what_a_recipe_is_for(recipe: Make) -> None:

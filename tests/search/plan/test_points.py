@@ -8,8 +8,10 @@ import pytest
 from tests.search.cost.cost_worlds import FULL, known_model
 
 from lighten.recipe import Budget, Search
+from lighten.search.cost.shapes import REFERENCE
 from lighten.search.plan.advice import advice, limits_of, most_pieces
-from lighten.search.plan.points import Costed, Costs
+from lighten.search.plan.planning import sentence
+from lighten.search.plan.points import Costed, Costs, verify_beside_reference
 from lighten.search.plan.quality import floor_notes, guess
 from lighten.search.plan.reasons import reasons, time_parts
 from lighten.search.students.space import enumerate_points
@@ -18,7 +20,7 @@ MODEL = known_model()
 FASTER = {key: replace(law, products=tuple(0.01 * value for value in law.products)) for key, law in MODEL.laws.items()}
 SLUGGISH = replace(MODEL, laws=FASTER)
 """A machine on which nothing but overhead takes time."""
-AT = {"batch": 1, "tokens": 32, "threads": 2}
+AT = {"batch": 1, "tokens": 32, "threads": 2, "chunks": 1}
 PIECES = 8000
 POINTS = enumerate_points(FULL, Search(), True)
 
@@ -90,6 +92,49 @@ def test_a_machine_that_is_slower_corrects_what_was_not_measured():
     assert unmeasured.metrics["throughput_per_s"] == pytest.approx(said / 2, rel=0.01)
 
 
+def test_the_correction_is_that_of_the_percentile_that_is_limited():
+    def jittery(points):
+        found = Machine(factor=2.0)(points)
+        for metrics in found.values():
+            metrics["latency_ms"]["p95"] *= 3
+        return found
+
+    for percentile, slower in (("p50", 2), ("mean", 2), ("p95", 6)):
+        costs = costs_for(latency_ms=1e3, latency_percentile=percentile)
+        costs.verify(jittery)
+        unmeasured = next(one for one in costs.all.values() if not one.measured)
+        truth = MODEL.predict(unmeasured.shape, unmeasured.int8, **AT)["latency_ms"][percentile]
+        assert unmeasured.metrics["latency_ms"][percentile] == pytest.approx(slower * truth, rel=0.01)
+
+
+def test_the_reference_comes_from_the_latest_session_and_is_measured_in_any_case():
+    sessions = []
+
+    def measure(points):
+        sessions.append(len(points))
+        return {**Machine(factor=2.0)(points), REFERENCE: {"session": len(sessions)}}
+
+    limit = min(one.metrics["latency_ms"]["p95"] for one in costs_for().all.values()) * 1.2
+    assert verify_beside_reference(costs_for(latency_ms=limit), measure) == {"session": 2}
+    sessions.clear()
+    assert verify_beside_reference(Costs(Budget(), FULL, {}), measure) == {"session": 1}
+    assert sessions == [0]
+
+
+@pytest.mark.parametrize("percentile", ["p95", "p50", "mean"])
+def test_the_sentence_says_the_percentile_that_is_limited(percentile):
+    costs = costs_for(latency_ms=1e3, latency_percentile=percentile)
+    best = costs.fitting()[0]
+    value = best.metrics["latency_ms"][percentile]
+    said = sentence(costs, best, None)
+    assert f"{best.name}: {percentile} {value:.2f} ms" in said
+    assert f"{len(costs.all)} of {len(costs.all)} models, the reference among them, keep every limit" in said
+    out_of_reach = costs_for(latency_ms=1e-4, latency_percentile=percentile)
+    said = sentence(out_of_reach, best, "latency_ms")
+    assert said.startswith(f"Unreachable on cost: {percentile} latency binds ({value:.3g} ms")
+    assert f"{best.name}: {percentile} {value:.2f} ms" in said
+
+
 def test_no_limits_no_miss():
     costs = costs_for()
     assert len(costs.fitting()) == len(costs.all)
@@ -156,7 +201,7 @@ def test_memory_below_that_of_an_empty_process_is_said():
 def test_reasons_name_what_the_time_is_spent_on():
     costs = costs_for()
     small = costs.all["1 layer, ffn 512, int8"]
-    said = reasons(MODEL, small, {"batch": 1, "tokens": 8, "threads": 2})
+    said = reasons(MODEL, small, {**AT, "tokens": 8})
     assert any("8 rows" in text and "memory bound" in text for text in said), said
     assert any("embeddings of 8,000 pieces" in text for text in said)
     assert any("times as fast at batch 1 and" in text for text in said)
@@ -164,6 +209,15 @@ def test_reasons_name_what_the_time_is_spent_on():
     shares = time_parts(MODEL, small, AT)
     assert sum(part["share"] for part in shares.values()) == pytest.approx(1, abs=1e-3)
     assert reasons(MODEL, Costed("TF-IDF + linear", small.metrics), AT) == []
+
+
+def test_chunks_are_sequences_and_no_larger_batch():
+    one, several = costs_for().all["3 layers, int8"], {**AT, "tokens": 8, "chunks": 5}
+    said = reasons(MODEL, one, several)
+    assert any("fetched for 40 rows" in text for text in said), said
+    assert any("times as fast at batch 1 and" in text for text in said)
+    alike = time_parts(MODEL, one, {**AT, "tokens": 8, "batch": 5})
+    assert time_parts(MODEL, one, several) == alike
 
 
 def test_the_guess_is_a_range_and_called_one():

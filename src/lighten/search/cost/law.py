@@ -1,8 +1,8 @@
 """How long an encoder takes, as a sum of parts none of which can be negative.
 
 A call costs something, a layer costs something, and then so much per product, per attention, per number that is
-normed, activated or looked up. The time of a product per multiplication depends on how many rows it has
-(sequences times tokens): with few rows the weights are fetched for little work. That dependence is interpolated between the rows
+normed, activated or looked up. The time of a product per multiplication depends on how many rows it has (sequences
+times tokens): with few rows the weights are fetched for little work. That dependence is interpolated between the rows
 that were measured. Small models stay in the processor's caches from call to call, large ones do not. All else is
 proportional.
 """

@@ -14,7 +14,7 @@ from lighten.search.cost.shapes import REFERENCE, scratch_folder, time_folders
 from lighten.search.run import Run
 from lighten.search.standing import Reference, Standing
 from lighten.search.students.making import export, judge, trimmed_tokenizer
-from lighten.search.students.space import Point
+from lighten.search.students.space import Point, encoder_of
 from lighten.workshop.answers import validate
 
 
@@ -65,6 +65,9 @@ def step_costs(run: Run, point: Point, qualities: Mapping[str, float | None]) ->
         shape = shape.with_(intermediate=student.intermediate)
         name = f"feed-forward width {full.intermediate} to {student.intermediate}"
         rows.append((name, shape, Precision(), run.model, None))
+    if student.hidden not in (None, full.hidden):
+        shape = encoder_of(student, full)
+        rows.append((f"hidden width {full.hidden} to {student.hidden}", shape, Precision(), run.model, None))
     tokenizer, pieces = trimmed_tokenizer(run, student.vocabulary)
     if pieces < full.vocabulary:
         shape = shape.with_(vocabulary=pieces)

@@ -22,7 +22,7 @@ from lighten.search.plan.points import Costed, Costs, verify_beside_reference
 from lighten.search.plan.quality import floor_notes, guess
 from lighten.search.plan.reasons import reasons, time_parts
 from lighten.search.plan.space import Space, measure_points, predict_space, space_of
-from lighten.search.plan.time import Sessions, costing_seconds, expect, test_rows
+from lighten.search.plan.time import Sessions, costing_seconds, expect
 from lighten.search.run import Run
 from lighten.search.students.space import Point
 from lighten.workshop.limits import UNITS, cost_limits
@@ -119,7 +119,7 @@ def conclude_plan(run: Run, space: Space, model: CostModel, costs: Costs) -> dic
             "median_error": round(model.error, 4),
             "measured": sum(one.measured for one in students),
         },
-        "data": {"train": len(run.train), "validation": len(run.validation), "test": test_rows(run)},
+        "data": {"train": len(run.train), "validation": len(run.validation), "test": run.test_rows},
         "notes": [*space.notes, *_long_notes(run)],
         "machine": describe(),
     }
@@ -132,7 +132,7 @@ def _quality(run: Run, costs: Costs, best: Costed) -> dict[str, Any]:
     chosen = {one.name: one for one in (best, min(students, key=lambda one: one.metrics["latency_ms"]["p50"]))}
     guesses = [found for one in chosen.values() if (found := guess(one, run.full, epochs)) is not None]
     first = guesses[0] if guesses else None
-    notes = floor_notes(floor, run.train.labels, run.labels, test_rows(run), first)
+    notes = floor_notes(floor, run.train.labels, run.labels, run.test_rows, first)
     if run.recipe.budget.quality_per_class is not None:
         notes.append("quality_per_class: the recall of single classes is known only after training")
     return {"floor": floor, "guesses": guesses, "notes": notes}

@@ -147,14 +147,17 @@ class Costs:
     def _capacity(self, one: Costed) -> float:
         return 0.0 if one.point is None else capacity(one.point.student, self.full)
 
+    def _latency(self, metrics: dict[str, Any]) -> float:
+        """Return the milliseconds that the budget's limit on latency is about."""
+        return value_of(metrics, "latency_ms", self.budget.latency_percentile) or 0.0
+
     def _correct(self, predicted: Mapping[str, dict[str, Any]]) -> None:
         for int8 in (False, True):
             own = [one for one in self.all.values() if one.point is not None and one.int8 == int8]
             pairs = [(one.metrics, predicted[one.name]) for one in own if one.measured]
             if not pairs:
                 continue
-            at = self.budget.latency_percentile
-            slower = float(np.median([seen["latency_ms"][at] / said["latency_ms"][at] for seen, said in pairs]))
+            slower = float(np.median([self._latency(seen) / self._latency(said) for seen, said in pairs]))
             more = float(np.median([seen["throughput_per_s"] / said["throughput_per_s"] for seen, said in pairs]))
             for one in own:
                 if not one.measured:

@@ -91,17 +91,11 @@ def standing_of(run: Run, costed: dict[str, Costed], spent: float) -> Standing:
     clock.before = spent
     run = replace(run, clock=clock)
     speed = 1000 * run.recipe.target.batch / costed[REFERENCE].metrics["latency_ms"]["p50"]
-    expected = forecast(run, speed, test_rows(run))
+    expected = forecast(run, speed, run.test_rows)
     points = {name: one.point for name, one in costed.items() if one.point is not None}
     costs = {name: one.metrics for name, one in costed.items()}
     run.unreachable = unreachable(run.recipe.budget, costs)
     return Standing(run, run.distil, points, costs, expected)
-
-
-def test_rows(run: Run) -> int:
-    """Return the size of the sealed test; nothing else of it is looked at."""
-    with (run.table.path / "test.jsonl").open("rb") as stream:
-        return sum(1 for line in stream if line.strip())
 
 
 def _students(standing: Standing, reference: ReferenceForecast) -> float:

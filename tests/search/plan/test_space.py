@@ -1,0 +1,78 @@
+"""Which points a build considers: narrower hidden states where size is scarce; few points are all measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lighten.search.cost.shapes import oversize_mb, weight_bytes
+from lighten.search.plan import space as module
+from lighten.search.plan.space import ROOM, Space, space_of, within_size
+from lighten.search.run import Run
+from lighten.search.students.space import Point, Student, enumerate_points
+
+Open = Callable[..., Run]
+
+
+def limited(run: Run, **limits: Any) -> Run:
+    recipe = run.recipe.model_copy(update={"budget": run.recipe.budget.model_copy(update=limits)})
+    return replace(run, recipe=recipe)
+
+
+def megabytes(run: Run, space: Space, point: Point) -> float:
+    shape = point.shape(run.full, space.pieces[point.student.vocabulary])
+    return weight_bytes(shape, None, point.quantise == "int8") / 1e6
+
+
+def test_narrower_hidden_states_are_looked_at_where_too_few_shapes_are_within_the_limit(opened: Open) -> None:
+    run = opened(search={"candidates": 1})
+    wide = space_of(limited(run, size_mb=5.0))
+    assert list(wide.points) == enumerate_points(run.full, run.recipe.search, True)
+    assert {point.student.hidden for point in wide.points} == {None}
+    sizes = sorted(megabytes(run, wide, point) for point in wide.points)
+    enough = math.ceil(ROOM * len(sizes))
+    assert space_of(limited(run, size_mb=sizes[enough - 1])).points == wide.points
+    scarce = space_of(limited(run, size_mb=sizes[enough - 1] - 1e-6))
+    assert {point.student.hidden for point in scarce.points} == {None, 16}
+    assert set(wide.points) < set(scarce.points)
+
+
+def test_folders_and_pieces_are_those_of_the_tokenizers(opened: Open) -> None:
+    run = opened(search={"vocabulary": ["used", "full"], "layers": [1]})
+    space = space_of(run)
+    assert set(space.folders) == set(space.pieces) == {"used", "full"}
+    assert space.folders["full"] == run.model and space.pieces["full"] == run.full.vocabulary
+    assert 0 < space.pieces["used"] < run.full.vocabulary
+    assert (space.folders["used"] / "tokenizer.json").is_file()
+
+
+def test_few_points_are_all_measured(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = space_of(opened())
+    assert space.costed == space.points and space.points
+    assert space.direct
+    monkeypatch.setattr(module, "DIRECT", len(space.points))
+    assert space.direct
+    monkeypatch.setattr(module, "DIRECT", len(space.points) - 1)
+    assert not space.direct
+
+
+def test_a_list_of_steps_is_costed_by_the_plan_alone(opened: Open) -> None:
+    space = space_of(opened(steps=[{"layers": {"count": 1}}, {"distil": {"epochs": 1}}]))
+    assert [point.student.layers for point in space.points] == [1]
+    assert space.costed == () and space.direct
+
+
+def test_within_size_is_what_a_build_measures(opened: Open) -> None:
+    run = opened()
+    narrow, wide = (Point(Student(1, 128, "full", hidden), "none") for hidden in (16, None))
+    pieces = {"full": run.full.vocabulary}
+    sizes = [weight_bytes(point.shape(run.full, run.full.vocabulary), None, False) / 1e6 for point in (narrow, wide)]
+    run = limited(run, size_mb=1.05 * sizes[0])
+    assert sizes[0] < 1.05 * sizes[0] < sizes[1]
+    assert within_size(run, [wide, narrow], pieces) == [narrow]
+    assert oversize_mb(run, wide.shape(run.full, run.full.vocabulary), False) == sizes[1]
+    assert within_size(limited(run, size_mb=None), [wide, narrow], pieces) == [wide, narrow]
