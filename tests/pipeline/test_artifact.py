@@ -50,7 +50,10 @@ def test_the_key_is_made_of_everything_that_matters(workspace, monkeypatch):
     }
     assert len(keys) == 7
     assert workspace.key("table", {"a": 1}, [parent]) == workspace.key("table", {"a": 1}, [parent.key])
-    monkeypatch.setattr(module, "versions", lambda: {"torch": "0"})
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "versions", lambda: {"torch": "0"})
+        assert workspace.key("table", {"a": 1}, []) not in keys
+    monkeypatch.setattr(module, "OUTCOMES", module.OUTCOMES + 1)  # other code makes something else of the same
     assert workspace.key("table", {"a": 1}, []) not in keys
 
 

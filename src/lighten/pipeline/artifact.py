@@ -13,6 +13,8 @@ from lighten.pipeline.files import checksum, new_folder, read_json, write_json
 from lighten.pipeline.step import digest
 
 MANIFEST = "manifest.json"
+OUTCOMES = 1
+"""Raised when the code of any work comes to make something else of the same configuration."""
 _VERSIONED = ("lighten", "torch", "transformers", "onnxruntime", "numpy", "tokenizers", "scikit-learn")
 
 
@@ -64,9 +66,9 @@ class Workspace:
         self.root = root
 
     def key(self, kind: str, step: Any, parents: Iterable[Artifact | str]) -> str:
-        """Return the address of the work: its kind, configuration, parents and the versions it ran under."""
+        """Return the address of the work: kind, configuration, parents, versions of the packages and of this code."""
         names = [parent.key if isinstance(parent, Artifact) else parent for parent in parents]
-        return digest({"kind": kind, "step": step, "parents": names, "versions": versions()})
+        return digest({"outcomes": OUTCOMES, "kind": kind, "step": step, "parents": names, "versions": versions()})
 
     def find(self, key: str) -> Artifact | None:
         """Return the finished artifact with that key, or None if there is none or a file of it is missing."""

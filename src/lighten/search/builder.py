@@ -86,6 +86,7 @@ def _build(run: Run, scope: str, command: str) -> dict[str, Any]:
     run.journal.write("started", scope=scope, spent=round(run.clock.spent, 1))
     _write_recipe(run)
     standing, reference, candidates = climb(run)
+    choice = _pace(reference.candidate)
     weighing = run.timed("proof", lambda: weigh(run, reference.candidate, candidates))
     proof = run.timed("proof", lambda: prove(run, reference.candidate, candidates))
     chosen = proof.chosen
@@ -103,7 +104,8 @@ def _build(run: Run, scope: str, command: str) -> dict[str, Any]:
         weighing=weighing,
     )
     result |= circumstances(run, proof)
-    undecided = hanging(limits_of(run, chosen.metrics, run.clock.spent), paces(run))
+    changes = paces(run, choice, _pace(reference.candidate))
+    undecided = hanging(limits_of(run, chosen.metrics, run.clock.spent), changes)
     result["steadiness"]["undecided"] = undecided
     result["sentence"] += caution(undecided)
     if run.short_reference:
@@ -145,6 +147,11 @@ def circumstances(run: Run, proof: Proof) -> dict[str, Any]:
         "test_reads": proof.test_reads,
         "steadiness": summary(run),
     }
+
+
+def _pace(reference: Candidate) -> float:
+    """Return the reference's median, in milliseconds, in the session that its metrics are of."""
+    return float(reference.metrics["latency_ms"]["p50"])
 
 
 def _steps(run: Run, chosen: Candidate, measure: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from lighten.models.checkpoint import check_model
 from lighten.models.layout import names_of, shape_of
 from lighten.models.tokens import fitting_length, lengths, read_tokenizer
 from lighten.pipeline import Clock, Journal, Workspace, digest, read_json
-from lighten.pipeline.artifact import versions
+from lighten.pipeline.artifact import OUTCOMES, versions
 from lighten.pipeline.examples import read_examples
 from lighten.progress import Progress
 from lighten.recipe import Recipe
@@ -18,12 +18,16 @@ from lighten.train.precision import Precision, choose
 from lighten.workshop.limits import check_class_floors
 from lighten.workshop.opening import find_model, prepare_table
 
+JOURNAL = 2
+"""Raised when an event comes to have other fields or a decision another meaning: what is older is not read."""
 NARROWING = ("rungs", "layers", "intermediate", "hidden", "vocabulary", "quantise", "executor", "storage")
 """Keys of ``search`` that say what is considered, not how it is trained."""
 
 
 def identify(recipe: Recipe, base: Path | None, progress: Progress) -> tuple[str, str, Path, str]:
     """Return (scope, scope with budget, model folder, model fingerprint), fetching sources not here yet.
+
+    A run folder of another version has other scopes: it is explored anew.
 
     Raises:
         InputError: a source cannot be reached, or a step is unknown.
@@ -37,7 +41,7 @@ def identify(recipe: Recipe, base: Path | None, progress: Progress) -> tuple[str
     # What narrows the space changes nothing in what was trained already; how trainings end does.
     budget["search"] = {key: settings["search"].pop(key) for key in NARROWING}
     settings["data"] = {**settings["data"], "train": None, "test": None, "validation": None, "unlabelled": None}
-    scope = digest([settings, fingerprints, fingerprint, versions()])
+    scope = digest([JOURNAL, OUTCOMES, settings, fingerprints, fingerprint, versions()])
     return scope, digest([scope, budget]), model, fingerprint
 
 

@@ -86,12 +86,19 @@ def quality_on_validation(
     return quality, compared
 
 
-def chance_of_class_floors(work: Work, predicted: Sequence[int], reference: Sequence[int]) -> float:
-    """Return the chance, by the bootstrap on validation, that the floors of all classes hold; 1 without floors."""
+def class_floors(work: Work) -> dict[int, float]:
+    """Return the floors under the recall of classes by label index; empty without any."""
     floors = work.recipe.budget.quality_per_class
     if floors is None:
-        return 1.0
+        return {}
     by_label = floors if isinstance(floors, dict) else dict.fromkeys(work.labels, floors)
-    places = {work.labels.index(label): floor for label, floor in by_label.items()}
+    return {work.labels.index(label): floor for label, floor in by_label.items()}
+
+
+def chance_of_class_floors(work: Work, predicted: Sequence[int], reference: Sequence[int]) -> float:
+    """Return the chance, by the bootstrap on validation, that the floors of all classes hold; 1 without floors."""
+    floors = class_floors(work)
+    if not floors:
+        return 1.0
     truth = np.array(work.validation.labels)
-    return chance_of_floors(truth, np.array(reference), np.array(predicted), places, work.recipe.seed)
+    return chance_of_floors(truth, np.array(reference), np.array(predicted), floors, work.recipe.seed)

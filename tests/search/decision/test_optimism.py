@@ -9,7 +9,7 @@ import pytest
 
 from lighten.recipe import Recipe, parse_recipe
 from lighten.search.candidate import Candidate
-from lighten.search.decision.optimism import expected_optimism
+from lighten.search.decision.optimism import Recalls, expected_optimism
 from lighten.search.decision.resampling import resampled_accuracy
 
 
@@ -106,3 +106,39 @@ def test_the_floor_decides_in_every_sample() -> None:
     found = expected_optimism(made, "c0", draws, values, recipe(budget=limits, maximise=None, minimise="latency_ms"))
     assert 0 < found.steady < 1
     assert found.delta > 0
+
+
+def close_ones() -> tuple[np.ndarray, np.ndarray, list[Candidate]]:
+    """Return right answers and accuracy of a slow, a fast and a middling model, the fast one at a floor of -6."""
+    random = np.random.default_rng(1)
+    right = np.stack([random.random(500) < rate for rate in (0.9, 0.86, 0.89)])
+    values = 100 * right.mean(axis=1)
+    return right, values, candidates(values, latency=[9.0, 1.0, 3.0])
+
+
+@pytest.mark.parametrize("room", [-2.0, -1.0, 1.5, 2.6, 4.0])
+def test_a_class_of_all_texts_is_as_good_as_all_texts(room: float) -> None:
+    right, values, made = close_ones()
+    for one in made:
+        one.chance = 0.0  # what all texts said of the floors decides no sample
+        one.metrics["quality"]["per_class"] = {"all": {"value": 0.0, "delta": 0.0, "n": 500}}
+    draws, floor = resampled_accuracy(right, None, 0, 300), float(values[1] - values[0]) - room
+    goal: dict[str, Any] = {"maximise": None, "minimise": "latency_ms"}
+    overall = expected_optimism(made, "c0", draws, values, recipe(budget={"latency_ms": 5, "quality": floor}, **goal))
+    budget = {"latency_ms": 5, "quality_per_class": {"all": floor}}
+    recalls = Recalls({"all": floor}, values[None], draws[:, None])
+    found = expected_optimism(made, "c0", draws, values, recipe(budget=budget, **goal), recalls)
+    assert found == overall
+    assert room > 3 or 0 < found.steady < 1
+
+
+def test_a_sample_without_an_example_of_a_class_holds_its_floor() -> None:
+    right, values, made = close_ones()
+    for one in made:
+        one.metrics["quality"]["per_class"] = {"none": {"value": 10.0, "delta": -9.0, "n": 1}}
+    draws, goal = resampled_accuracy(right, None, 0, 100), {"maximise": None, "minimise": "latency_ms"}
+    nothing = np.full((100, 1, 3), np.nan)
+    nothing[0] = 50.0
+    recalls = Recalls({"none": 50.0}, np.full((1, 3), 50.0), nothing)
+    asked = recipe(budget={"latency_ms": 5, "quality_per_class": {"none": 50.0}}, **goal)
+    assert expected_optimism(made, "c0", draws, values, asked, recalls) == (0.0, 0.0, 1.0)

@@ -19,7 +19,7 @@ TRUTH = [i % 2 for i in range(N)]
 
 def run(groups: list[str] | None = None, **sections: Any) -> Any:
     validation = Examples([""] * N, TRUTH, list(range(N)), groups)
-    return SimpleNamespace(validation=validation, recipe=recipe(**sections))
+    return SimpleNamespace(validation=validation, recipe=recipe(**sections), labels=["a", "b", "never"])
 
 
 def made(name: str, wrong: int, p95: float, size: float, order: float, start: int = 0, **more: Any) -> Candidate:
@@ -104,3 +104,31 @@ def test_optimism_is_in_points() -> None:
     assert found["expected_optimism"] == pytest.approx(0)  # the reference always wins
     found = weigh(run(maximise="quality", budget={"size_mb": 20}), REFERENCE, many[1:]).selection
     assert 0.5 < found["expected_optimism"] < 6
+
+
+def with_recalls(candidate: Candidate) -> Candidate:
+    """Return the candidate with the recalls of its classes."""
+    truth, own = np.array(TRUTH), np.array(candidate.answers)
+    base, known = np.array(REFERENCE.answers), {}
+    for place, label in enumerate(["a", "b"]):
+        value, other = (100 * float((said[truth == place] == place).mean()) for said in (own, base))
+        known[label] = {"value": value, "delta": value - other, "n": int((truth == place).sum())}
+    candidate.metrics["quality"]["per_class"] = {**known, "never": {"value": None, "delta": None, "n": 0}}
+    return candidate
+
+
+@pytest.mark.parametrize("groups", [None, [f"film {i % 40}" for i in range(N)]])
+@pytest.mark.parametrize("floors", [{"b": -6}, -6, {"a": -50, "b": -6, "never": 90}])
+def test_a_floor_of_a_class_is_drawn_anew_in_every_sample(floors: Any, groups: list[str] | None) -> None:
+    """Four texts more of class b are wrong, of which four points of recall depend on the sample."""
+    reference = with_recalls(made("reference", 10, 8.0, 90.0, 100))
+    edge, safe = (with_recalls(made(name, 14, ms, 10.0, 1.0)) for name, ms in (("edge", 2.0), ("safe", 3.0)))
+    safe.answers = list(reference.answers or [])
+    with_recalls(safe)
+    budget = {"latency_ms": 9, "quality_per_class": floors}
+    for known in (0.0, 1.0):  # the chance on all texts has no say in a sample
+        edge.chance = known
+        found = weigh(run(groups, budget=budget), reference, [edge, safe]).selection
+        assert 0.3 < found["chosen_again"] < 1
+    lax = weigh(run(groups, budget={**budget, "quality_per_class": -60}), reference, [edge, safe]).selection
+    assert lax["chosen_again"] == 1

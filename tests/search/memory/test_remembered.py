@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -173,15 +174,23 @@ def test_the_reference_itself_may_be_chosen(tmp_path: Path, bench: Bench, folder
     assert bench.taken() == {"check": 1}
 
 
-def test_answers_of_another_table_are_not_used(tmp_path: Path, bench: Bench, folders: Folders) -> None:
+@pytest.mark.parametrize("other", [False, True])
+def test_a_test_is_known_by_its_texts(tmp_path: Path, bench: Bench, folders: Folders, other: bool) -> None:
     prove(tmp_path, folders, "a")
     bench.taken()
-    run = make_run(tmp_path)
-    run.table = SimpleNamespace(key="another table", path=run.table.path)
+    bench.asked.clear()
+    run = make_run(tmp_path)  # as after a change of the settings: another table, with the same test or another one
+    shutil.copytree(run.table.path, tmp_path / "moved")
+    run.table = SimpleNamespace(key="another table", path=tmp_path / "moved")
+    test = tmp_path / "moved" / "test.jsonl"
+    if other:
+        test.write_text("".join(reversed(test.read_text().splitlines(keepends=True))))
     tools = Remembered(run)
-    pair = {"chosen": folders["a"], "reference": folders["reference"]}
-    tools.answer(pair, tmp_path / "table" / "test.jsonl", run.recipe.target.model_dump(), lambda share: None)
-    assert bench.taken() == {"answers": 1} and tools.reads(folders["reference"]) == 1
+    pair = {"chosen": folders["b"], "reference": folders["reference"]}
+    tools.answer(pair, test, run.recipe.target.model_dump(), lambda share: None)
+    assert bench.taken() == {"answers": 1}
+    assert bench.asked == (["chosen", "reference"] if other else ["chosen"])
+    assert tools.reads(folders["reference"]) == (1 if other else 2)
 
 
 def test_what_a_cascade_passed_on_is_kept_with_its_answers(tmp_path: Path, bench: Bench, folders: Folders) -> None:

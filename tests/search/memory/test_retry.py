@@ -91,6 +91,33 @@ def test_another_environment_gives_new_chances(tmp_path: Path, monkeypatch: pyte
     assert attempt(run, "it", lambda: 7) == 7
 
 
+def test_what_came_right_elsewhere_since_has_its_chances_again_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        attempt(start(tmp_path), "it", fail)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(retry, "environment", lambda: "another machine")
+        assert attempt(start(tmp_path), "it", lambda: "made") == "made"
+    run, measured = start(tmp_path), {}
+    assert spare(run, measured, "it", "student", lambda: "found") == "found" and measured == {}
+    for _ in range(3):
+        run, measured = start(tmp_path), {}
+        assert spare(run, measured, "it", "student", fail) is None
+        assert measured["it"].error == "the loss ran away to 1e9"  # tried or not, it is listed
+    assert len(run.journal.all("failed")) == 4
+
+
+def test_a_piece_of_a_candidate_fails_on_its_own_account(tmp_path: Path) -> None:
+    for _ in range(2):
+        run, measured = start(tmp_path), {}
+        assert spare(run, measured, "it", "student", lambda: "made") == "made"
+        assert spare(run, measured, "it", "student", fail, piece="it, part 2") is None
+        assert list(measured) == ["it"] and measured["it"].error == "the loss ran away to 1e9"
+    assert may_try(run.journal, run.scope, "it") and not may_try(run.journal, run.scope, "it, part 2")
+    assert run.journal.all("recovered") == []
+
+
 def test_only_what_is_still_broken_is_pending(tmp_path: Path) -> None:
     run = start(tmp_path)
     attempt(run, "it", fail)

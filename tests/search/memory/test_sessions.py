@@ -88,6 +88,39 @@ def test_a_machine_at_half_the_speed_is_timed_anew_as_a_whole(tmp_path: Path) ->
     assert len(bench.sessions) == before
 
 
+def test_what_was_timed_on_a_disturbed_machine_is_timed_anew_once_it_is_quiet(tmp_path: Path) -> None:
+    bench = Bench()
+    bench.speed = 0.5
+    timed_once(make_run(tmp_path), "candidates", keys("a"), bench)
+    steadiness.steady(make_run(tmp_path), "proof", lambda: 4.0, float)  # the same reference, at twice the speed
+    bench.speed = 1.0
+    for _ in range(2):  # and then it is known
+        found = timed_once(make_run(tmp_path), "candidates", keys("a"), bench)
+        assert found["a"]["latency_ms"]["p50"] == 2.0
+        assert bench.sessions == [["a", "reference"]] * 2
+
+
+def test_of_sessions_that_hold_all_the_newest_in_step_counts(tmp_path: Path) -> None:
+    bench = Bench()
+    for speed in (1.0, 0.5):
+        bench.speed = speed
+        timed_once(make_run(tmp_path), "candidates", keys("a", *(["bb"] if speed < 1 else [])), bench)
+    before = list(bench.sessions)
+    assert timed_once(make_run(tmp_path), "candidates", keys("a"), bench)["a"]["latency_ms"]["p50"] == 4.0
+    steadiness.steady(make_run(tmp_path), "proof", lambda: 4.0, float)
+    assert timed_once(make_run(tmp_path), "candidates", keys("a"), bench)["a"]["latency_ms"]["p50"] == 2.0
+    assert bench.sessions == before
+
+
+def test_shapes_out_of_step_are_tried_with_the_reference_alone(tmp_path: Path) -> None:
+    bench = Bench()
+    timed_once(make_run(tmp_path), "shapes", keys("a", "bb"), bench, together=False)
+    steadiness.steady(make_run(tmp_path), "proof", lambda: 8.0, float)  # disturbed, and quiet again
+    found = timed_once(make_run(tmp_path), "shapes", keys("a", "bb"), bench, together=False)
+    assert set(map(tuple, bench.sessions[1:])) == {("reference",)}
+    assert found["a"]["latency_ms"]["p50"] == 2.0
+
+
 def test_a_budget_that_asks_for_memory_needs_it_measured(tmp_path: Path) -> None:
     timed_once(make_run(tmp_path), "candidates", keys("a"), Bench())
     bench = Bench(memory=True)

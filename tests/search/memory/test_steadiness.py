@@ -61,7 +61,7 @@ def test_a_machine_that_stays_slow_is_named_and_nothing_is_scaled(tmp_path: Path
     assert len(waited) == 1
     found = summary(run)
     assert found["drifted"] == [CANDIDATES] and found["ratio"] == pytest.approx(8.1 / 4.0)
-    assert paces(run) == [pytest.approx(2.0)]  # the shapes were timed at twice the speed
+    assert paces(run, 8.1, 8.0) == [pytest.approx(2.0)]  # the shapes were timed at twice the speed
 
 
 def test_faster_is_out_of_step_too(tmp_path: Path) -> None:
@@ -103,10 +103,10 @@ def test_the_same_command_again_settles_what_was_out_of_step(tmp_path: Path) -> 
     measure(run, "shapes", 4.0)
     measure(run, CANDIDATES, 4.0)
     measure(run, PROOF, 8.0, 8.0)
-    assert paces(run) == [pytest.approx(2.0)]
+    assert paces(run, 4.0, 8.0) == [pytest.approx(2.0)]
     run.journal.write("started")
     measure(run, PROOF, 4.1, 4.1)
-    assert paces(run) == []
+    assert paces(run, 4.0, 4.1) == []
 
 
 def test_a_machine_that_became_slow_for_good_is_settled_too(tmp_path: Path) -> None:
@@ -115,15 +115,32 @@ def test_a_machine_that_became_slow_for_good_is_settled_too(tmp_path: Path) -> N
     measure(run, "shapes", 4.0)
     measure(run, CANDIDATES, 8.0, 8.0)
     measure(run, PROOF, 8.0)
-    assert paces(run) == [pytest.approx(2.0)]
+    assert paces(run, 8.0, 8.0) == [pytest.approx(2.0)]
     run.journal.write("started")  # nothing is measured: a short check agrees with the evidence that is there
-    assert paces(run) == []
+    assert paces(run, 8.0, 8.0) == []
 
 
-def test_a_build_that_proved_nothing_yet_has_no_pace(tmp_path: Path) -> None:
+def test_candidates_timed_while_disturbed_are_settled_by_the_session_that_is_done_anew(tmp_path: Path) -> None:
     run = make_run(tmp_path)
+    run.journal.write("started")
+    measure(run, CANDIDATES, 8.0)
+    measure(run, PROOF, 4.0, 4.0)
+    assert paces(run, 8.0, 4.0) == [0.5]
+    run.journal.write("started")
+    assert paces(run, 8.0, 4.0) == [0.5]  # as long as the choice rests on it
+    measure(run, CANDIDATES, 4.1)  # see `sessions.timed_once`
+    assert paces(run, 4.1, 4.0) == []
+
+
+def test_the_proof_of_another_budget_says_nothing_of_this_one(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.journal.write("started")
     measure(run, CANDIDATES, 4.0)
-    assert paces(run) == []
+    measure(run, PROOF, 4.0)
+    run.journal.write("started")
+    measure(run, PROOF, 8.0, 8.0)  # of another budget
+    run.journal.write("started")  # the first one again: its own proof is kept
+    assert paces(run, 4.0, 4.0) == []
 
 
 def test_a_verdict_that_hangs_on_the_pace_says_so() -> None:

@@ -154,3 +154,19 @@ def test_with_one_model_there_is_no_pair(climb: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(rung_cascade, "_artifact", lambda run, candidate: None)
     made, told, _, _ = climb({"quality": -4, "latency_percentile": "mean"})
     assert made == [] and told == [rung_cascade.NEITHER]
+
+
+def test_floors_of_classes_alone_set_the_threshold(climb: Any) -> None:
+    """Without a floor under all texts every threshold would hold, and the one that passes on least loses class a."""
+    made, told, _, _ = climb({"quality_per_class": {"a": -4}, "latency_percentile": "mean"})
+    assert told == [] and made
+    assert made[0].chance >= 0.9 and made[0].metrics["quality"]["per_class"]["a"]["delta"] > -4
+    assert made[0].metrics["latency_ms"]["mean"] < 10 and 0.02 < made[0].plan[0]["passed_on"] < 1
+
+
+def test_a_floor_of_a_class_passes_on_more_than_the_one_under_all_texts(climb: Any) -> None:
+    def passed_on(budget: dict[str, Any]) -> float:
+        made, _, _, _ = climb({"quality": -5, "latency_percentile": "mean", **budget})
+        return float(made[0].plan[0]["passed_on"])
+
+    assert passed_on({"quality_per_class": {"b": -3}}) > passed_on({})

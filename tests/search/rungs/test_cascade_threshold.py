@@ -143,3 +143,11 @@ def test_the_floor_is_broken_no_more_often_than_promised():
         broken += found is not None and found.passed_on < 0.805
     assert chosen > 100  # the guard is not a wall
     assert broken <= 0.1 * 150
+
+
+def test_further_floors_cap_the_chance_of_every_setting():
+    confidence, first, second, reference = sample(500, 4)
+    known = dict(shares=(0.9, 0.5, 0.1), resamples=300)
+    alone = settings(confidence, first, second, reference, -3, **known)
+    capped = settings(confidence, first, second, reference, -3, also=lambda passed: passed.mean(), **known)
+    assert [s.chance for s in capped] == [min(s.chance, s.passed_on) for s in alone]

@@ -101,3 +101,17 @@ def test_the_search_ends_and_never_trains_twice(trained: dict[Student, float], f
 def test_seconds_follow_the_clock() -> None:
     full, half = (epoch_seconds(Student(d, 1536, "used"), FULL, 250_000, 2500) for d in (6, 3))
     assert full == 100 and 50 < half < 60
+
+
+@pytest.mark.parametrize(
+    ("student", "measured"), [(Student(1, 512, "used", 192), 2586 / 6503), (Student(1, 1536, "used"), 2586 / 15473)]
+)
+def test_an_epoch_is_about_as_long_as_it_was_when_measured(student: Student, measured: float) -> None:
+    """Of a step of the reference; beside a narrower student the teacher runs. Rather too long than too short."""
+    expected = epoch_seconds(student, FULL, 2500, 2500)
+    assert measured <= expected <= 1.6 * measured
+
+
+def test_the_reference_s_own_width_given_as_a_number_needs_no_teacher_beside_it() -> None:
+    wide, named = Student(2, 768, "used"), Student(2, 768, "used", FULL.hidden)
+    assert epoch_seconds(wide, FULL, 1000, 10) == epoch_seconds(named, FULL, 1000, 10)

@@ -10,7 +10,7 @@ from typing import Any
 from lighten.measure.machine import describe
 from lighten.measure.memory import peak_memory_mb
 from lighten.pipeline import digest, read_json, write_json
-from lighten.pipeline.artifact import MANIFEST, versions
+from lighten.pipeline.artifact import MANIFEST, OUTCOMES, versions
 from lighten.pipeline.files import checksum
 from lighten.recipe import Recipe
 from lighten.workshop.work import Work
@@ -71,7 +71,7 @@ def content_of(folder: Path) -> str:
 def environment() -> str:
     """Return a digest of this machine and the versions in use: outcomes elsewhere say nothing about here."""
     machine = {key: value for key, value in describe().items() if key not in PASSING}
-    return digest([machine, versions()])
+    return digest([machine, versions(), OUTCOMES])
 
 
 def conditions(work: Work) -> str:

@@ -13,6 +13,7 @@ from lighten.measure.examples import read_groups
 from lighten.measure.instruments import Instruments, Timed, batches_of
 from lighten.measure.latency import Latency, summarise
 from lighten.measure.quality import Answers
+from lighten.pipeline.files import checksum
 from lighten.search.memory.known import conditions, content_of, known_of, memory_of
 from lighten.search.memory.steadiness import PROOF, drifted, steady
 from lighten.search.run import Run
@@ -36,13 +37,14 @@ class Remembered(Instruments):
 
     def answer(self, folders: Folders, examples: Path, target: Target, progress: Share) -> Answers:
         """Return what models say to the test, asking only those that were never asked; each reading is journaled."""
+        test = checksum(examples)
         contents = {name: content_of(Path(folder)) for name, folder in folders.items()}
-        keys = {content: [content, self.run.table.key, self.conditions] for content in contents.values()}
+        keys = {content: [content, test, self.conditions] for content in contents.values()}
         kept = {content: self.known.get("answers", key) for content, key in keys.items()}
         new = {name: folder for name, folder in folders.items() if kept[contents[name]] is None}
         if new:
             for content in sorted({contents[name] for name in new}):
-                self.run.journal.write(READ, table=self.run.table.key, content=content)
+                self.run.journal.write(READ, test=test, content=content)
             asked = super().answer(new, examples, target, progress)
             for name in new:
                 kept[contents[name]] = _written(asked, name)
@@ -100,8 +102,11 @@ class Remembered(Instruments):
         return dict(found["it"])
 
     def reads(self, reference: Path) -> int:
-        """Return how many models beside the reference have answered this test so far, for any budget."""
-        events = self.run.journal.all(READ, table=self.run.table.key)
+        """Return how many models beside the reference have answered this test so far, for any budget.
+
+        The test is known by its texts: other settings of the search make another table of the same.
+        """
+        events = self.run.journal.all(READ, test=checksum(self.run.table.path / "test.jsonl"))
         return len({event["content"] for event in events} - {content_of(reference)})
 
     def _pair(self, folders: Folders) -> list[str]:

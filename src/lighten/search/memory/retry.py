@@ -59,7 +59,9 @@ def attempt(run: Run, name: str, work: Callable[[], T]) -> T | None:
         return None
 
 
-def spare(run: Run, measured: dict[str, Candidate], name: str, rung: str, work: Callable[[], T]) -> T | None:
+def spare(
+    run: Run, measured: dict[str, Candidate], name: str, rung: str, work: Callable[[], T], *, piece: str | None = None
+) -> T | None:
     """Do what a candidate takes, see `attempt`; where it failed it is listed as failed, with the reason.
 
     Args:
@@ -68,16 +70,14 @@ def spare(run: Run, measured: dict[str, Candidate], name: str, rung: str, work: 
         name: of the candidate.
         rung: it belongs to.
         work: what may fail.
+        piece: of the candidate's work, where it takes several: each has chances of its own, under this name.
     """
-    answer = attempt(run, name, work)
-    if answer is None and _failed_last(run.journal, run.scope, name):
-        measured[name] = failed(run, name, rung)
+    piece = piece or name
+    answer = attempt(run, piece, work)
+    if answer is None and _failed_last(run.journal, run.scope, piece):
+        why = reason(run.journal, run.scope, piece)
+        measured[name] = Candidate(name, rung, [], "failed", "training_failed", error=why)
     return answer
-
-
-def failed(run: Run, name: str, rung: str) -> Candidate:
-    """Return a candidate that failed, with the reason that the journal has."""
-    return Candidate(name, rung, [], "failed", "training_failed", error=reason(run.journal, run.scope, name))
 
 
 def may_try(journal: Journal, scope: str, name: str) -> bool:
@@ -114,11 +114,22 @@ def _chances(journal: Journal, scope: str, name: str) -> int:
 
 
 def _failures(journal: Journal, scope: str, name: str) -> list[dict[str, Any]]:
-    """Return its failures on this machine with these versions."""
-    return journal.all(FAILED, scope=scope, candidate=name, environment=environment())
+    """Return its failures on this machine with these versions, since it last came right on any."""
+    return [event for event in _since_right(journal, scope, name) if event.get("environment") == environment()]
 
 
 def _failed_last(journal: Journal, scope: str, name: str) -> bool:
-    said = [e for e in journal.events if e["event"] in (FAILED, RECOVERED) and e.get("candidate") == name]
-    said = [event for event in said if event.get("scope") == scope]
-    return bool(said) and said[-1]["event"] == FAILED
+    return bool(_since_right(journal, scope, name))
+
+
+def _since_right(journal: Journal, scope: str, name: str) -> list[dict[str, Any]]:
+    """Return its failures everywhere since it last came right: what was made of it then may well be found here."""
+    failures: list[dict[str, Any]] = []
+    for event in journal.events:
+        if event.get("scope") != scope or event.get("candidate") != name:
+            continue
+        if event["event"] == RECOVERED:
+            failures = []
+        elif event["event"] == FAILED:
+            failures.append(event)
+    return failures

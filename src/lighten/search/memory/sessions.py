@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lighten.search.memory.known import conditions, content_of, wants_memory
-from lighten.search.memory.steadiness import drifted, steady
+from lighten.search.memory.steadiness import drifted, sessions, steady
 from lighten.search.run import Run
 
 Metrics = dict[str, Any]
@@ -25,6 +25,9 @@ def timed_once(
     together: bool = True,
 ) -> dict[str, Metrics]:
     """Return the costs of models, timing only what no earlier session knows.
+
+    A session counts as known as long as the reference took as long in it as in the last session of any stage: what
+    was timed while the machine was disturbed is timed anew once it is not.
 
     Args:
         run: the build.
@@ -44,15 +47,24 @@ def timed_once(
         return found
 
     earlier = [_usable(run, entry["metrics"]) for entry in _entries(run, stage)]
-    whole = next((known for known in reversed(earlier) if all(keys[name] in known for name in names)), None)
+    last, of_reference = sessions(run)[-1:], keys[reference]
+    whole = next(
+        (
+            known
+            for known in reversed(earlier)
+            if all(key in known for key in keys.values())
+            and not any(drifted(_median(known[of_reference]), entry["reference_ms"]) for entry in last)
+        ),
+        None,
+    )
     if whole is not None:
         return {name: dict(whole[keys[name]]) for name in names}
-    pieces = {} if together else _joined(earlier, keys[reference])
+    pieces = {} if together else _joined(earlier, of_reference)
     missing = [name for name in names if keys[name] not in pieces]
     if len(missing) == len(names) or reference in missing:
         return session(names)
     fresh = session([reference, *(name for name in missing if name != reference)])
-    if drifted(_median(pieces[keys[reference]]), _median(fresh[reference])):
+    if drifted(_median(pieces[of_reference]), _median(fresh[reference])):
         return session(names)
     return {name: dict(fresh.get(name) or pieces[keys[name]]) for name in names}
 

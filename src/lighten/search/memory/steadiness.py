@@ -64,21 +64,20 @@ def sessions(run: Run) -> list[dict[str, Any]]:
     return run.journal.all(SESSION, scope=run.scope, conditions=conditions(run))
 
 
-def paces(run: Run) -> list[float]:
+def paces(run: Run, choice: float, proof: float) -> list[float]:
     """Return the reference's time in the proof over that in every session out of step with it.
 
-    Compared are the sessions of this attempt, and that in which the choice was made if it was an earlier one.
+    Compared are the sessions of this attempt, and that in which the choice was made: it may be an earlier one, as
+    may the proof's.
+
+    Args:
+        run: the build.
+        choice: the reference's median in the session that the choice rests on, in milliseconds.
+        proof: the one in the proof.
     """
-    everything = sessions(run)
-    proofs = [entry for entry in everything if entry["stage"] == PROOF]
-    if not proofs:
-        return []
     begun = len(run.journal.all("started"))
-    choices = [entry for entry in everything if entry["stage"] == CANDIDATES]
-    others = [*choices[-1:], *(entry for entry in everything if entry.get("attempt") == begun)]
-    times = {entry["reference_ms"] for entry in others}
-    now = proofs[-1]["reference_ms"]
-    return sorted(float(now / before) for before in times if drifted(before, now))
+    others = [entry["reference_ms"] for entry in sessions(run) if entry.get("attempt") == begun]
+    return sorted({round(proof / before, 3) for before in [choice, *others] if drifted(before, proof)})
 
 
 def summary(run: Run) -> dict[str, Any]:

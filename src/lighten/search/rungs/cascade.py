@@ -17,10 +17,10 @@ from lighten.search.decision.choose import rank
 from lighten.search.run import Run
 from lighten.search.rungs.cascade_cost import mixed_metrics, order_of, within
 from lighten.search.rungs.cascade_pairs import NEITHER, pairs_of, too_slow
-from lighten.search.rungs.cascade_threshold import Setting, best, cheapest, settings
+from lighten.search.rungs.cascade_threshold import Flags, Setting, best, cheapest, settings
 from lighten.search.standing import Reference, Standing
 from lighten.search.students.making import judge
-from lighten.workshop.answers import validation_logits
+from lighten.workshop.answers import chance_of_class_floors, validation_logits
 from lighten.workshop.limits import value_of
 
 CASCADE = "cascade"
@@ -65,12 +65,17 @@ def _promise(standing: Standing, reference: Reference, first: Candidate, second:
     logits = [validation_logits(run, model) for model in _artifacts(run, first, second)]
     truth, names = np.array(run.validation.labels), run.validation.groups
     cheap, better = (part.argmax(1) for part in logits)
+
+    def merged(passed: Flags) -> list[int]:
+        return [int(place) for place in np.where(passed, better, cheap)]
+
     tried = settings(
         margins(logits[0]),
         cheap == truth,
         better == truth,
         np.array(reference.answers) == truth,
         budget.quality,
+        also=lambda passed: chance_of_class_floors(run, merged(passed), reference.answers),
         groups=None if names is None else number_groups(names),
         seed=run.recipe.seed,
     )
@@ -106,8 +111,7 @@ def _promise(standing: Standing, reference: Reference, first: Candidate, second:
     ]
     order = order_of(standing, first, second, setting.passed_on)
     expected = Candidate(name, CASCADE, plan, metrics=expected_of(setting), order=order)
-    merged = np.where(unsure(logits[0], setting.threshold), better, cheap)
-    judge(run, expected, [int(place) for place in merged], reference.answers)
+    judge(run, expected, merged(unsure(logits[0], setting.threshold)), reference.answers)
     return Promise(first, second, setting, expected)
 
 

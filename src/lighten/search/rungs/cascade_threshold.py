@@ -5,7 +5,8 @@ settings one seems to by luck. So they are tested in an order that is fixed befo
 texts passed on to none, each by the paired bootstrap against the reference, and what comes after the first failure
 counts as failed. In such a fixed sequence every test may use the whole level: the chance that the one chosen breaks
 the floor stays below it, however many there are (fixed sequence testing: Maurer, Hothorn & Lehmacher 1995; for
-thresholds of models: "Learn then test", Angelopoulos et al. 2021).
+thresholds of models: "Learn then test", Angelopoulos et al. 2021). Of several floors, under all texts and under
+classes, each must pass at the whole level, which keeps the level of the test of all (intersection-union: Berger 1982).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Setting:
         passed_on: share of the texts that are.
         most: upper end of the one-sided 95% interval of that share.
         value: points of the cascade.
-        chance: that the quality floor holds, by the paired bootstrap.
+        chance: that the quality floor holds, by the paired bootstrap; that of the least sure of several floors.
     """
 
     threshold: float
@@ -77,6 +78,7 @@ def settings(
     reference: Flags,
     floor: float | None,
     *,
+    also: Callable[[Flags], float] = lambda passed: 1.0,
     groups: npt.ArrayLike | None = None,
     seed: int = 0,
     shares: Sequence[float] = SHARES,
@@ -90,6 +92,7 @@ def settings(
         second: whether the second is, [n].
         reference: whether the reference is, [n].
         floor: below zero points under the reference, else absolute points; None for no floor.
+        also: chance that further floors hold, given which texts are passed on, [n].
         groups: what each text belongs to, [n]; texts of a group are drawn together.
         seed: of the bootstrap.
         shares: to try.
@@ -110,7 +113,7 @@ def settings(
                 passed_on=float(passed[number].mean()),
                 most=float(np.quantile(share, 0.95)),
                 value=float(100 * right[number].mean()),
-                chance=_chance(quality, draws[:, 0], floor),
+                chance=min(_chance(quality, draws[:, 0], floor), also(passed[number])),
             )
         )
     return made

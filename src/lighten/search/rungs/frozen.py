@@ -7,6 +7,7 @@ from pathlib import Path
 from lighten.compress.step import ModelStep
 from lighten.compress.steps import Frozen, Layers
 from lighten.pipeline import Artifact
+from lighten.search.memory.allotted import allotted, done
 from lighten.search.standing import Reference, Standing
 from lighten.search.students.space import Student, capacity, cut_steps
 from lighten.search.timing import TEACHER_OVER_EPOCH
@@ -30,9 +31,9 @@ def climb_frozen(standing: Standing, reference: Reference) -> None:
     if not affordable:
         return
     point = max(affordable, key=lambda p: (p.student.layers, p.quantise == "int8"))
-    limit = None
+    limit, texts = None, f"texts of frozen, {point.student.name(run.full)}"
     if run.by_clock:
-        limit = run.journal.decide("frozen texts", run.scope, lambda: _texts(standing, point.student))
+        limit = allotted(run, texts, lambda: _texts(standing, point.student))
         if limit < FEWEST:
             return
     # The last layers of a frozen encoder speak its old task; the first ones are kept.
@@ -49,6 +50,8 @@ def climb_frozen(standing: Standing, reference: Reference) -> None:
         return artifact
 
     checkpoint = run.timed("frozen", work)
+    if run.by_clock:
+        done(run, texts, limit)
     name = f"frozen, {point.name(run.full)}"
     standing.costs[name] = standing.costs[point.name(run.full)]
     standing.measure(reference, name, checkpoint, steps, rung="frozen", order=0.5, quantise=point.quantise)

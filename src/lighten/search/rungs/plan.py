@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lighten.compress.step import ModelStep
+from lighten.search.memory.allotted import allotted, done
 from lighten.search.standing import Reference, Standing
 from lighten.search.timing import MIN_TRAINING, left_for_students
 from lighten.workshop.answers import teacher_answers
@@ -18,11 +19,12 @@ def carry_out(standing: Standing, reference: Reference, steps: list[ModelStep]) 
         teacher = run.timed("teacher", lambda: teacher_answers(run, reference.checkpoint))
     artifact = reference.checkpoint
     for number, step in enumerate(steps):
-        seconds = None
+        seconds, given = None, f"seconds for {step.name}, step {number}"
         if run.by_clock and step.trains:
             trainings = sum(later.trains for later in steps[number:])
             share = left_for_students(run, standing.expected) / trainings
-            decision = f"seconds for {step.name}, step {number}"
-            seconds = run.journal.decide(decision, run.scope, lambda s=share: round(max(MIN_TRAINING, s), 1))
+            seconds = float(allotted(run, given, lambda s=share: round(max(MIN_TRAINING, s), 1)))  # type: ignore[misc]
         artifact = run.apply(step, artifact, name=step.name, teacher=teacher, seconds=seconds)
+        if seconds is not None:
+            done(run, given, seconds)
     standing.measure(reference, NAME, artifact, steps, rung="student", order=1)

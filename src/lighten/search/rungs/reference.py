@@ -7,12 +7,13 @@ from lighten.pipeline import digest, step_to_dict
 from lighten.search.candidate import Candidate
 from lighten.search.cost.shapes import REFERENCE
 from lighten.search.decision.reach import NEAREST_MISS
+from lighten.search.memory.allotted import allotted, done, is_done
 from lighten.search.standing import Reference, Standing
 from lighten.search.students.making import judge
 from lighten.search.timing import reference_seconds, tell
 from lighten.workshop.answers import validate
 
-DECISION = "reference seconds"
+SECONDS = "reference seconds"
 
 
 def train_reference(standing: Standing) -> Reference:
@@ -24,6 +25,8 @@ def train_reference(standing: Standing) -> Reference:
         seconds = _seconds(standing)
         tell(run, REFERENCE, standing.expected, f"the reference trains for at most {seconds:.0f} s")
     checkpoint = run.timed(REFERENCE, lambda: run.apply(step, run.model, name=REFERENCE, seconds=seconds))
+    if run.by_clock:
+        done(run, SECONDS, seconds)
     plan = [step_to_dict(step)]
     model = run.timed("export", lambda: run.bundle(checkpoint, plan))
     answers = run.timed("validation", lambda: validate(run, model))
@@ -38,7 +41,7 @@ def train_reference(standing: Standing) -> Reference:
 
 
 def _seconds(standing: Standing) -> float:
-    """Return how long the reference trains: decided once for data, model and seed, so that other budgets reuse it.
+    """Return how long the reference trains: once it is there, it is the reference of every budget.
 
     Where costs alone prove that nothing fits, a reference that is not there yet is trained for a short time only, and
     is no other budget's reference.
@@ -48,8 +51,9 @@ def _seconds(standing: Standing) -> float:
     def full() -> float:
         return reference_seconds(run, standing.expected)
 
-    if not run.unreachable or run.journal.last("decision", name=DECISION, scope=run.scope) is not None:
-        return float(run.journal.decide(DECISION, run.scope, full))
+    if not run.unreachable or is_done(run, SECONDS):
+        return float(allotted(run, SECONDS, full))
     run.short_reference = True
-    run.scope = digest([run.scope, "nothing fits"])  # nor are its students
-    return float(run.journal.decide(DECISION, run.scope, lambda: min(NEAREST_MISS, full())))
+    # Nor are its students: this budget too may find a whole reference later, and what was decided here is none of it.
+    run.scope, run.budget_scope = (digest([scope, "nothing fits"]) for scope in (run.scope, run.budget_scope))
+    return float(allotted(run, SECONDS, lambda: min(NEAREST_MISS, full())))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from lighten.search.run import Run
 from lighten.search.standing import Reference, Standing
-from lighten.search.students.explore import Action, Outlook, several
+from lighten.search.students.explore import PROBE, Action, Outlook, several
+from lighten.search.students.floors import tolerated_loss
 from lighten.search.students.policy import Option, margin, next_student
 from lighten.search.students.space import Student, capacity
 from lighten.search.students.study import Study
-from lighten.search.students.trainings import Trainings
+from lighten.search.students.trainings import STARVED, Trainings
 from lighten.search.timing import MIN_TRAINING, left_for_students
 from lighten.workshop.limits import all_limits, cost_limits, total_excess, value_of
 
@@ -51,7 +52,7 @@ def _by_number(standing: Standing, trainings: Trainings) -> None:
     """Train as many students as the recipe asks for, each by its epochs: the same on every machine."""
     run = standing.run
     options = affordable_students(standing)
-    floor = None if run.recipe.objective == "quality" else tolerated_loss(standing)
+    floor = tolerated_loss(run.recipe, trainings.reference.candidate.metrics["quality"])
     safety = margin(len(run.validation))
     while True:
         student = next_student(options, run.full, standing.lost, floor, safety, lambda s: standing.distil.epochs)
@@ -68,11 +69,13 @@ def _by_number(standing: Standing, trainings: Trainings) -> None:
 
 def _outlook(standing: Standing, options: list[Option], trainings: Trainings, study: Study) -> Outlook:
     run = standing.run
-    floor = None if run.recipe.objective == "quality" else tolerated_loss(standing)
+    floor = tolerated_loss(run.recipe, trainings.reference.candidate.metrics["quality"])
     safety = margin(len(run.validation))
     costs = {point.student: _cost(standing, name) for name, point in standing.points.items()}
     if floor is not None:
         for student, curve in standing.curves.items():
+            if curve.epochs < STARVED * PROBE * standing.distil.epochs:
+                continue  # a point in the study's model stays there for good, and this one is about the clock
             value, excess = costs[student.shape_only]
             study.tell(student, value, curve.lost - (floor - safety), excess)
     return Outlook(
@@ -91,8 +94,11 @@ def _outlook(standing: Standing, options: list[Option], trainings: Trainings, st
 
 
 def _in_time(standing: Standing, outlook: Outlook, action: Action) -> bool:
-    """Whether an action is worth its start; the first student always gets its chance, as does the reference itself."""
-    if not standing.curves or capacity(action.student, standing.run.full) == 1:
+    """Whether an action is worth its start; the first student always gets its chance, as does the reference itself.
+
+    A first one that failed had it: those after it need the time that they take.
+    """
+    if not (standing.curves or standing.failed) or capacity(action.student, standing.run.full) == 1:
         return True
     left = left_for_students(standing.run, standing.expected)
     return left >= max(MIN_TRAINING, min(1.0, action.epochs) * outlook.epoch(action.student))
@@ -145,11 +151,3 @@ def _value(standing: Standing, name: str) -> float:
         return float(metrics["latency_ms"]["p50"])
     value = value_of(metrics, run.recipe.objective) or 0.0
     return -value if run.recipe.objective == "throughput_per_s" else value
-
-
-def tolerated_loss(standing: Standing) -> float:
-    """Return the points that may be lost on validation; without a floor one point."""
-    floor = standing.run.recipe.budget.quality
-    if floor is None:
-        return 1.0
-    return -floor if floor < 0 else standing.validated["reference"] - floor

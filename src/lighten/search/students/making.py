@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lighten.compress.step import ModelStep
 from lighten.compress.steps import Distil, Quantise
+from lighten.errors import LightenError
 from lighten.models.pieces import choose_pieces, write_trimmed
-from lighten.pipeline import Artifact, step_to_dict
+from lighten.pipeline import Artifact, Workspace, step_from_spec, step_to_dict
 from lighten.search.candidate import Candidate
 from lighten.search.run import Run
 from lighten.search.students.space import Student, capacity
@@ -45,6 +47,37 @@ class Start:
     checkpoint: Artifact
     steps: tuple[ModelStep, ...] = ()
     cut: tuple[ModelStep, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as the journal and the workers read it back: the checkpoint by its key."""
+        steps, cut = ([step_to_dict(step) for step in some] for some in (self.steps, self.cut))
+        return {"checkpoint": self.checkpoint.key, "steps": steps, "cut": cut}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any], workspace: Workspace) -> Start:
+        """Return what `to_dict` wrote.
+
+        Raises:
+            LightenError: the checkpoint is not in the workspace.
+        """
+        return cls(there(workspace, fields["checkpoint"]), _steps(fields["steps"]), _steps(fields["cut"]))
+
+
+def there(workspace: Workspace, key: str) -> Artifact:
+    """Return an artifact that must be in the workspace.
+
+    Raises:
+        LightenError: it is not.
+    """
+    found = workspace.find(key)
+    if found is None:
+        raise LightenError(f"{workspace.root} holds no artifact {key}: does this machine see the run folder?")
+    return found
+
+
+def _steps(specs: Sequence[dict[str, Any]]) -> tuple[ModelStep, ...]:
+    steps = (step_from_spec("model", spec, "steps") for spec in specs)
+    return tuple(step for step in steps if isinstance(step, ModelStep))
 
 
 def train_student(

@@ -1,7 +1,8 @@
 """Carries out the trainings of students: from where each begins, for how long, and what came out.
 
-Under a clock, how a training begins and how long it takes is decided once per budget, student and part: a build that
-was interrupted goes on with it. Once it came to its end it holds for every budget.
+Under a clock, the checkpoint that a training begins with and how long it takes are decided once per budget, student
+and part: a build that was interrupted goes on with it, and what a worker made is found although others ended since.
+Once it came to its end it holds for every budget.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Any
 
 from lighten.compress.steps import Distil
 from lighten.pipeline import Artifact, step_to_dict
-from lighten.search.candidate import Candidate
 from lighten.search.memory.retry import spare
 from lighten.search.standing import Reference, Standing
 from lighten.search.students.curves import Curve
 from lighten.search.students.explore import Action
+from lighten.search.students.floors import points_lost
 from lighten.search.students.making import Start, train_student
 from lighten.search.students.parallel import threads_each, train_apart
 from lighten.search.students.space import Student, capacity, cut_steps
@@ -29,6 +30,8 @@ SLACK = 1.25
 """Seconds over the expected ones that a training may take: the pace is an estimate."""
 LEAST = 0.01
 """Epochs that a training counts for at least, however soon its time was over."""
+STARVED = 0.5
+"""Share of its epochs below which a training's result says little of what the student can do."""
 TRAINED = "trained"
 """The journal's event of a training that came to its end."""
 
@@ -67,12 +70,14 @@ class Trainings:
         standing, run = self.standing, self.standing.run
         name, distilled = student.name(run.full), capacity(student, run.full) < 1
         self._parts[student] = part = self._parts[student] + 1
-        what: dict[str, Any] = {"epochs": epochs, "seconds": None, "parent": None}
+        what: dict[str, Any] = {"epochs": epochs, "seconds": None}
         if run.by_clock and distilled:
             what = self._what(student, part, epochs, left)
             if left is not None:
                 tell(run, name, standing.expected, f"{name} trains for at most {what['seconds']:.0f} s")
-        made = spare(run, standing.measured, name, "student", lambda: self._train(student, what))
+        # A part that fails says nothing against those before it, which every other budget finds done.
+        piece = name if part == 1 else f"{name}, part {part}"
+        made = spare(run, standing.measured, name, "student", lambda: self._train(student, what), piece=piece)
         if made is None:
             standing.failed.add(student)
             standing.lost.setdefault(student, math.inf)
@@ -80,6 +85,9 @@ class Trainings:
         if distilled:
             self._note(student, part, what)
             standing.saw(student, made[0])
+            had = float(made[0].metrics.get("epochs", epochs))
+            if had < STARVED * what["epochs"]:
+                run.progress.note(f"{name} had {had:.1f} of {what['epochs']:.1f} epochs: its result says little")
         known = standing.curves.get(student)
         lost = self._measure(student, *made) if measure else math.inf
         if measure and lost == math.inf:  # no export of it works
@@ -105,7 +113,6 @@ class Trainings:
             if capacity(student, run.full) == 1:
                 continue
             what = self._what(student, self._parts[student] + 1, epochs, left, len(actions))
-            start = self._start(student, what)
             names.append(student.name(run.full))
             requests.append(
                 {
@@ -114,23 +121,19 @@ class Trainings:
                     "out": str(run.out.resolve()),
                     "threads": threads_each(len(actions)),
                     "student": student.to_dict(),
-                    "start": {
-                        "checkpoint": start.checkpoint.key,
-                        "steps": [step_to_dict(step) for step in start.steps],
-                        "cut": [step_to_dict(step) for step in start.cut],
-                    },
+                    "start": what["start"],
                     "teacher": self._taught().key,
                     "distil": step_to_dict(self._distil(student, what)),
                     "seconds": what["seconds"],
                 }
             )
         executor = run.recipe.search.executor
-        run.timed("students", lambda: train_apart(requests, names, executor, run.progress, run.heed))
+        run.timed("students", lambda: train_apart(requests, names, executor, run.progress, run.tick))
 
     def _what(
         self, student: Student, part: int, epochs: float, left: float | None, sharing: int = 1
     ) -> dict[str, Any]:
-        """Return how a training was done, or how it is to begin and for how long.
+        """Return how a training was done, or with what it is to begin and for how long.
 
         Args:
             student: to be trained.
@@ -140,24 +143,26 @@ class Trainings:
             sharing: trainings at the same time on this machine's cores.
         """
         run = self.standing.run
-        done = run.journal.last(TRAINED, scope=run.scope, student=student.to_dict(), part=part)
-        if done is not None:
-            return dict(done["what"])
 
         def decide() -> dict[str, Any]:
             wanted = SLACK * epochs * self.standing.epoch(student) * sharing
             seconds = round(max(MIN_TRAINING, wanted if left is None else min(wanted, left)), 1)
-            parent = self._parent(student)
-            found = None if parent is None else parent.to_dict()
-            return {"epochs": round(epochs, 2), "seconds": seconds, "parent": found}
+            return {"epochs": round(epochs, 2), "seconds": seconds, "start": self._begin(student).to_dict()}
 
+        done = run.journal.last(TRAINED, scope=run.scope, student=student.to_dict(), part=part)
         decision = f"training of {student.name(run.full)}, part {part}"
-        return dict(run.journal.decide(decision, run.budget_scope, decide))
+        what = dict(done["what"] if done else run.journal.decide(decision, run.budget_scope, decide))
+        if run.workspace.find(what["start"]["checkpoint"]) is None:  # somebody made room in the run folder
+            what["start"] = self._begin(student).to_dict()
+        return what
 
     def _note(self, student: Student, part: int, what: dict[str, Any]) -> None:
-        """Journal a training that came to its end, once."""
+        """Journal a training that came to its end, once for each way it was done in."""
         run, which = self.standing.run, {"student": student.to_dict(), "part": part}
-        if run.by_clock and run.journal.last(TRAINED, scope=run.scope, **which) is None:
+        if not run.by_clock:
+            return
+        known = run.journal.last(TRAINED, scope=run.scope, **which)
+        if known is None or known["what"] != what:
             run.journal.write(TRAINED, scope=run.scope, budget=run.budget_scope, what=what, **which)
             self.fresh = True
 
@@ -174,17 +179,23 @@ class Trainings:
             self._teacher = run.timed("teacher", lambda: teacher_answers(run, self.reference.checkpoint))
         return self._teacher
 
-    def _start(self, student: Student, what: dict[str, Any]) -> Start:
-        """Return where a training begins: the student's own checkpoint, its parent's, or the reference."""
+    def _begin(self, student: Student) -> Start:
+        """Return where a training would begin now: the student's own checkpoint, its parent's, or the reference."""
         standing, full = self.standing, self.standing.run.full
-        parent = None if what["parent"] is None else Student.from_dict(what["parent"])
         if student in standing.checkpoints:
             checkpoint, steps = standing.checkpoints[student]
             return Start(checkpoint, tuple(steps))
-        if parent is not None and parent in standing.checkpoints:
+        parent = self._parent(student)
+        if parent is not None:
             checkpoint, steps = standing.checkpoints[parent]
             return Start(checkpoint, tuple(steps), tuple(cut_steps(student, full, parent)))
         return Start(self.reference.checkpoint, cut=tuple(cut_steps(student, full)))
+
+    def _start(self, student: Student, what: dict[str, Any]) -> Start:
+        """Return where a training begins: as decided under a clock, else cut from the reference."""
+        if "start" in what:
+            return Start.from_dict(what["start"], self.standing.run.workspace)
+        return Start(self.reference.checkpoint, cut=tuple(cut_steps(student, self.standing.run.full)))
 
     def _distil(self, student: Student, what: dict[str, Any]) -> Distil:
         return self.standing.distil.model_copy(update={**dict(student.settings), "epochs": what["epochs"]})
@@ -196,8 +207,13 @@ class Trainings:
         return run.timed("students", lambda: train_student(run, student, start, teacher, distil, seconds))  # type: ignore[no-any-return]
 
     def _measure(self, student: Student, checkpoint: Artifact, steps: list[Any]) -> float:
-        """Measure the student's exports, those within the limits if there are any; the better of two models stays."""
-        standing = self.standing
+        """Measure the student's exports, those within the limits if there are any; the better of two models stays.
+
+        Returns:
+            The points lost by the best export, all floors considered; infinite where none works.
+        """
+        standing, reference = self.standing, self.reference.candidate.metrics["quality"]
+        lost = partial(points_lost, standing.run.recipe, reference)
         names = standing.names_of(student)
         losses = []
         for name in [n for n in names if standing.missed(n) is None] or names:
@@ -216,11 +232,8 @@ class Trainings:
             if candidate is None:  # one format that cannot be exported spoils no other, nor the model before it
                 standing.measured[name] = before or standing.measured[name]
                 continue
-            losses.append(-float(candidate.metrics["quality"]["delta"]))
-            if before is not None and before.status == "measured" and _value(before) >= _value(candidate):
-                standing.keep(name, before)
+            losses.append(lost(candidate.metrics["quality"]))
+            known = before if before is not None and before.status == "measured" else None
+            if known is not None and lost(known.metrics["quality"]) <= losses[-1]:
+                standing.keep(name, known)
         return min(losses, default=math.inf)
-
-
-def _value(candidate: Candidate) -> float:
-    return float(candidate.metrics["quality"]["value"])

@@ -7,18 +7,16 @@ it done. Nothing else is written, so that a worker that dies leaves nothing behi
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lighten.compress.step import ModelStep
 from lighten.compress.steps import Distil
-from lighten.errors import LightenError
 from lighten.measure.worker import main
-from lighten.pipeline import Artifact, Clock, step_from_spec
+from lighten.pipeline import Clock, step_from_spec
 from lighten.progress import Progress, Stage
 from lighten.search.run import Run
-from lighten.search.students.making import Start, train_student
+from lighten.search.students.making import Start, there, train_student
 from lighten.search.students.space import Student
 
 Report = Callable[[float], None]
@@ -49,11 +47,9 @@ def student(request: dict[str, Any], report: Report = lambda share: None) -> dic
 
     torch.set_num_threads(request["threads"])
     run = _reopened(request, Shares(report))
-    start = request["start"]
-    checkpoint, teacher = (_there(run, key) for key in (start["checkpoint"], request["teacher"]))
+    begin, teacher = Start.from_dict(request["start"], run.workspace), there(run.workspace, request["teacher"])
     distil = step_from_spec("model", request["distil"], "distil")
     assert isinstance(distil, Distil)
-    begin = Start(checkpoint, _steps(start["steps"]), _steps(start["cut"]))
     made, _ = train_student(run, Student.from_dict(request["student"]), begin, teacher, distil, request["seconds"])
     return {"key": made.key}
 
@@ -70,18 +66,6 @@ def _reopened(request: dict[str, Any], progress: Progress) -> Run:
     run.clock = Clock(None)  # the build counts the time
     run.long_texts = choose_long(run)
     return run
-
-
-def _there(run: Run, key: str) -> Artifact:
-    found = run.workspace.find(key)
-    if found is None:
-        raise LightenError(f"{run.workspace.root} holds no artifact {key}: does this machine see the run folder?")
-    return found
-
-
-def _steps(specs: Sequence[dict[str, Any]]) -> tuple[ModelStep, ...]:
-    steps = tuple(step_from_spec("model", spec, "steps") for spec in specs)
-    return tuple(step for step in steps if isinstance(step, ModelStep))
 
 
 if __name__ == "__main__":
