@@ -43,7 +43,7 @@ lint: $(VENV)/installed-dev
 
 # Several processes of one thread each: two-thread products of two processes on two cores wait for one another.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "slow or network"

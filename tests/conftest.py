@@ -178,3 +178,8 @@ def shared_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model_folder(tmp_path: Path) -> Path:
     """A tiny model folder of the test's own."""
     return write_model_folder(tmp_path / "model")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with whole builds: files are dealt out to processes in this order, and a long one must not be the last."""
+    items.sort(key=lambda item: "search" not in item.path.parts)
