@@ -30,13 +30,12 @@ def recipe(task: str, seed: int, minutes: float, **budget: float) -> dict[str, A
     train, test = (f"{ORANGE}{FILES[task]}-{part}.tab" for part in ("train", "test"))
     return {
         "task": "text-classification",
-        # Lines 2 and 3 of these files are metadata: no text, or the words "d" and "class" where the label stands.
         "data": {
             "train": train,
             "test": test,
             "text": "Text",
             "label": "Category",
-            "prepare": [{"filter": {"column": "Category", "drop": ["d", "class", ""]}}, "clean", "deduplicate"],
+            "prepare": ["clean", "deduplicate"],
         },
         "model": MODEL,
         "target": {"threads": 2, "batch": 1, "tokens": 128},
