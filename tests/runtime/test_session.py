@@ -12,8 +12,11 @@ def test_opens_with_the_settings_asked_for(shared_model_folder):
     session = open_session(shared_model_folder / "onnx/model.onnx", threads=3, spinning=False)
     options = session.get_session_options()
     assert options.intra_op_num_threads == 3
-    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "1"
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
     assert session.get_providers() == ["CPUExecutionProvider"]
+    between = open_session(shared_model_folder / "onnx/model.onnx", threads=3, spinning=True)
+    assert between.get_session_options().get_session_config_entry("session.force_spinning_stop") == "0"
 
 
 def test_no_graph_is_an_input_error(tmp_path):

@@ -21,12 +21,17 @@ _TANH_GELU = ("gelu_new", "gelu_fast", "gelu_pytorch_tanh")
 class Drawing:
     """The fp32 drawing; those of other precisions draw some parts of it otherwise.
 
+    Attributes:
+        apart: whether keys and values can be stored for themselves, see `lighten.export.first_token`.
+
     Args:
         graph: to draw into.
         encoder: what to draw.
         mask: name of the attention mask in int32.
         precision: to draw it in.
     """
+
+    apart = True
 
     def __init__(self, graph: Graph, encoder: Encoder, mask: str, precision: Precision = FP32) -> None:
         self.graph, self.encoder, self.mask, self.precision = graph, encoder, mask, precision
@@ -60,8 +65,15 @@ class Drawing:
 
     def layer(self, x: str, layer: Layer, name: str, pattern: Pattern | None = None) -> str:
         """Draw a whole layer, with full attention or that of a pattern."""
+        return self.behind_attention(self.attended(x, layer, name, pattern), x, layer, name)
+
+    def attended(self, x: str, layer: Layer, name: str, pattern: Pattern | None) -> str:
+        """Draw a layer's attention, up to the output projection."""
         draw = self.attention if pattern is None else partial(self.windowed, pattern)
-        attended = draw(x, layer.qkv, name + "qkv")
+        return draw(x, layer.qkv, name + "qkv")
+
+    def behind_attention(self, attended: str, x: str, layer: Layer, name: str) -> str:
+        """Draw the rest of a layer: output projection and feed-forward network, each with residual sum and norm."""
         x = self.residual(attended, x, layer.attention_out, layer.attention_norm, name + "attention_out")
         inner = self.biased_activation(self.product(x, layer.up, name + "up"), layer.up, name + "up")
         return self.residual(inner, x, layer.down, layer.norm, name + "down")
@@ -76,8 +88,7 @@ class Drawing:
         """Draw the joined projections and attention of a pattern, up to the output projection."""
         if pattern not in self._windowed:
             self._windowed[pattern] = WindowedAttention(self.graph, pattern, self.encoder.heads)
-        joined, *bias = self.with_bias(x, qkv, name)
-        joined = self.graph.op("Add", joined, *bias) if bias else joined
+        joined = self.biased(x, qkv, name)
         return self._windowed[pattern].draw(joined, qkv.weight.shape[1] // 3)
 
     def product(self, x: str, dense: Dense, name: str) -> str:
@@ -87,6 +98,22 @@ class Drawing:
     def with_bias(self, x: str, dense: Dense, name: str) -> list[str]:
         """Draw ``x @ weight + bias`` as what is to be added up for it."""
         return [self.product(x, dense, name), self.graph.weight(name + ".bias", dense.bias)]
+
+    def biased(self, x: str, dense: Dense, name: str) -> str:
+        """Draw ``x @ weight + bias``."""
+        product, *bias = self.with_bias(x, dense, name)
+        return self.graph.op("Add", product, *bias) if bias else product
+
+    def stored(self, weight: Array, name: str, axis: int, factor: float = 1.0) -> str:
+        """Draw a constant whose products are in fp32.
+
+        Args:
+            weight: its numbers.
+            name: to store it under.
+            axis: along which numbers share a scale, where they are stored in int8.
+            factor: to multiply it by.
+        """
+        return self.graph.weight(name, (weight * factor).astype(np.float32))
 
     def small(self, x: str, dense: Dense, name: str) -> str:
         """The last product has a few columns: nothing to gain from int8, and its errors hit the logits."""

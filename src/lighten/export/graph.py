@@ -14,6 +14,7 @@ from onnx import TensorProto
 
 from lighten.export.draw import Graph
 from lighten.export.drawing import Drawing, activate
+from lighten.export.first_token import first_of, first_token_layer
 from lighten.export.quantised import BlockDrawing, Int8Drawing
 from lighten.models.encoder import Encoder
 from lighten.models.fold import fold_norms
@@ -34,9 +35,14 @@ def encoder_graph(encoder: Encoder, precision: Precision = FP32) -> onnx.ModelPr
     mask = graph.op("Cast", "attention_mask", to=TensorProto.INT32)
     draw = _drawing(graph, encoder, mask, precision)
     x = draw.embeddings()
+    first_only = encoder.pooling == "first" and bool(encoder.layers)
     for index, layer in enumerate(encoder.layers):
-        x = draw.layer(x, layer, f"layer{index}.", encoder.pattern(index))
-    x = _pool(graph, x, encoder.pooling)
+        name, pattern = f"layer{index}.", encoder.pattern(index)
+        if first_only and index == len(encoder.layers) - 1:
+            x = first_token_layer(draw, x, layer, name, pattern)
+        else:
+            x = draw.layer(x, layer, name, pattern)
+    x = x if first_only else _pool(draw, x, encoder.pooling)
     for index, dense in enumerate(encoder.head):
         last = index == len(encoder.head) - 1
         product = draw.small(x, dense, f"head{index}") if last else draw.product(x, dense, f"head{index}")
@@ -52,9 +58,10 @@ def _drawing(graph: Graph, encoder: Encoder, mask: str, precision: Precision) ->
     return kind(graph, encoder, mask, precision)
 
 
-def _pool(graph: Graph, x: str, pooling: str) -> str:
+def _pool(draw: Drawing, x: str, pooling: str) -> str:
     if pooling == "first":
-        return graph.op("Gather", x, graph.weight("first", np.array(0, np.int64)), axis=1)
+        return first_of(draw, x)
+    graph = draw.graph
     axis = graph.weight("axis", np.array([1], np.int64))
     mask = graph.op("Cast", "attention_mask", to=TensorProto.FLOAT)
     mask = graph.op("Unsqueeze", mask, graph.weight("last", np.array([2], np.int64)))

@@ -68,6 +68,18 @@ class Int8Drawing(_Quantised):
             return super().with_bias(x, dense, name)
         return [self._product(x, dense, name, self.graph.weight(name + ".bias", dense.bias))]
 
+    def stored(self, weight: Array, name: str, axis: int, factor: float = 1.0) -> str:
+        """See `Drawing`; ONNX Runtime makes floats of the integers once, when it opens the graph."""
+        if name.rpartition(".")[0] + ".qkv" in self.precision.floats:
+            return super().stored(weight, name, axis, factor)
+        columns = np.moveaxis(weight, axis, 0)
+        quantised = quantise_columns(columns.reshape(len(columns), -1), self.precision.bits)
+        values = np.moveaxis(quantised.values.reshape(columns.shape), 0, axis)
+        scale = np.expand_dims(quantised.scale.reshape(columns.shape[1:]), axis) * np.float32(factor)
+        graph = self.graph
+        numbers = graph.op("Cast", graph.weight(name, values), to=TensorProto.FLOAT)
+        return graph.op("Mul", numbers, graph.weight(name + ".scale_int8", scale.astype(np.float32)))
+
     def _product(self, x: str, dense: Dense, name: str, *bias: str) -> str:
         weight, scale, zero = self._weight(dense, name)
         if not self.precision.ranges:
@@ -95,6 +107,8 @@ class Int8Drawing(_Quantised):
 
 class BlockDrawing(_Quantised):
     """Weights in blocks of 4 or 8 bits; activations come and go in fp32."""
+
+    apart = False
 
     def attention(self, x: str, qkv: Dense, name: str) -> str:
         """See `Drawing`."""

@@ -57,6 +57,30 @@ def test_a_text_gets_the_answer_of_the_graph(checkpoints, kind, static):
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_text_gets_the_answer_of_the_graph_beside_longer_ones(checkpoints, kind):
+    """Padding has activations of its own: they are no part of a text's range."""
+    encoder = read_encoder(checkpoints[kind])
+    padding = int(read_config(checkpoints[kind])["pad_token_id"])
+    graph = encoder_graph(encoder, Precision(int8=True))
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    model = AutoModelForSequenceClassification.from_pretrained(checkpoints[kind]).eval()
+    errors = []
+    for seed in range(8):
+        ids, mask = batch(padding, 4, 24, seed)
+        for row, length in enumerate((24, 13, 6, 3)):
+            ids[row, length:], mask[row, :length], mask[row, length:] = padding, 1, 0
+            ids[row, :length][ids[row, :length] == padding] = padding + 1
+        with torch.no_grad(), quantised(model, 7, {}, {}):
+            found = model(input_ids=ids, attention_mask=mask).logits.numpy()
+        for row, length in enumerate((24, 13, 6, 3)):
+            alone = {"input_ids": ids[row : row + 1, :length].numpy(), "attention_mask": mask[row : row + 1, :length]}
+            wanted = session.run(None, {name: np.asarray(value) for name, value in alone.items()})[0]
+            errors.append(np.abs(found[row] - wanted[0]).max())
+    assert np.median(errors) < 1e-4
+    assert not model._forward_pre_hooks
+
+
 def test_gradients_reach_weights_and_ranges(bert):
     model = AutoModelForSequenceClassification.from_pretrained(bert)
     ids, mask = batch(0, 4, 9)

@@ -133,6 +133,11 @@ def from_note(note: Any, where: str = "config.json") -> tuple[Pattern, str]:
     return Pattern(**values), layers
 
 
+def sees_everything(pattern: Pattern | None) -> bool:
+    """Whether the first token sees every other, whatever the others see; None is full attention."""
+    return pattern is None or pattern.globals_ > 0
+
+
 def patterns_of(config: Mapping[str, Any], layers: int) -> tuple[Pattern | None, ...]:
     """Return the pattern of every layer of a model by its config; None where attention is full.
 

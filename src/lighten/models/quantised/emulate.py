@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
 from lighten.errors import InputError
 from lighten.models.attention.linear import windowed
+from lighten.models.attention.pattern import sees_everything
 from lighten.models.encoder import Dense, Encoder, Layer, Norm
 from lighten.models.fold import fold_norms
 from lighten.models.layout import Array
@@ -76,7 +78,10 @@ class Emulation:
             x = self._product(x, encoder.projection, "projection") + _tensor(encoder.projection.bias)
         for index, layer in enumerate(encoder.layers):
             x = self._layer(x, layer, index, mask)
-        x = x[:, 0] if encoder.pooling == "first" else (x * self._mask).sum(1) / self._mask.sum(1)
+        if encoder.pooling != "first":
+            x = (x * self._mask).sum(1) / self._mask.sum(1)
+        elif not encoder.layers:
+            x = x[:, 0]
         for index, dense in enumerate(encoder.head):
             last = index == len(encoder.head) - 1
             product = x @ _tensor(dense.weight) if last else self._product(x, dense, f"head{index}")
@@ -84,14 +89,36 @@ class Emulation:
         return x
 
     def _layer(self, x: torch.Tensor, layer: Layer, index: int, mask: torch.Tensor) -> torch.Tensor:
+        """Return what leaves a layer; of the last one the first token alone where that is classified."""
         name, pattern = f"layer{index}.", self.encoder.pattern(index)
+        first = self.encoder.pooling == "first" and index == len(self.encoder.layers) - 1
+        if first and not self.precision.weight_bits and sees_everything(pattern):
+            attended = self._first_attended(x, layer.qkv, name, mask)
+            return self._behind_attention(attended, x[:, 0], layer, name)
         joined = self._product(x, layer.qkv, name + "qkv") + _tensor(layer.qkv.bias)
         query, key, value = joined.unflatten(-1, (3, self.encoder.heads, -1)).permute(2, 0, 3, 1, 4)
         if pattern is None:
             attended = functional.scaled_dot_product_attention(query, key, value, mask[:, None, None].bool())
         else:
             attended = windowed(query, key, value, mask.bool(), pattern)
-        x = self._residual(attended.transpose(1, 2).flatten(2), x, layer.attention_out, layer.attention_norm, name)
+        attended = attended.transpose(1, 2).flatten(2)
+        return self._behind_attention(*((attended[:, 0], x[:, 0]) if first else (attended, x)), layer, name)
+
+    def _first_attended(self, x: torch.Tensor, qkv: Dense, name: str, mask: torch.Tensor) -> torch.Tensor:
+        """Return what the first token gathers [rows, hidden]; what meets keys and values is not rounded."""
+        parts = zip(np.split(qkv.weight, 3, axis=1), np.split(qkv.bias, 3), strict=True)
+        asking, asked, told = (Dense(weight, bias) for weight, bias in parts)
+        query = (self._product(x[:, 0], asking, name + "qkv") + _tensor(asking.bias))[:, None]
+        quantised = self.precision.quantised and name + "qkv" not in self.floats
+        key = x @ self._matrix(asked, name + "key", quantised)
+        value = x @ self._matrix(told, name + "value", quantised) + _tensor(told.bias)
+        query, key, value = (y.unflatten(-1, (self.encoder.heads, -1)).transpose(1, 2) for y in (query, key, value))
+        return functional.scaled_dot_product_attention(query, key, value, mask[:, None, None].bool())[:, :, 0].flatten(
+            1
+        )
+
+    def _behind_attention(self, attended: torch.Tensor, x: torch.Tensor, layer: Layer, name: str) -> torch.Tensor:
+        x = self._residual(attended, x, layer.attention_out, layer.attention_norm, name)
         inner = self._product(x, layer.up, name + "up") + _tensor(layer.up.bias)
         return self._residual(_ACTIVATIONS[layer.up.activation](inner), x, layer.down, layer.norm, name, "down")
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch.nn import functional
 
+from lighten.models.attention.pattern import patterns_of, sees_everything
 from lighten.models.layout import names_of
 from lighten.models.quantised.fake import fake_activations, fake_weight, range_of
 from lighten.models.stack import layers_of
 
 Ranges = dict[str, tuple[float, float]]
+Inputs = Literal["all", "first", "exact"]
 
 
 class LearnedRange(torch.nn.Module):
@@ -47,6 +49,24 @@ class LearnedRange(torch.nn.Module):
         return low, high
 
 
+class RealTokens:
+    """Which tokens of the batch in the model are no padding: its attention mask, taken as each forward pass begins."""
+
+    def __init__(self) -> None:
+        self._mask: torch.Tensor | None = None
+
+    def __call__(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Take the mask: a forward pre-hook of the model, with keywords."""
+        found = kwargs.get("attention_mask", args[1] if len(args) > 1 else None)
+        self._mask = found if isinstance(found, torch.Tensor) and found.dim() == 2 else None
+
+    def of(self, x: torch.Tensor) -> torch.Tensor:
+        """Return activations [rows, tokens, width] with padding set to zero, which is in every range; others as is."""
+        if self._mask is None or x.shape[:-1] != self._mask.shape:
+            return x
+        return x * self._mask[..., None].to(x.dtype)
+
+
 class QuantisedLinear(torch.nn.Linear):
     """A linear layer with its weights in int8, one scale per output, and its inputs in uint8.
 
@@ -54,18 +74,34 @@ class QuantisedLinear(torch.nn.Linear):
         linear: shares its parameters.
         bits: of each weight that are used.
         range_: constant range of the inputs; None finds the range of each text.
+        real: knows the padding, which no text's range may depend on; None for batches without any.
+        inputs: ``first``: the graph computes the first token alone, whose activations make the range of a text;
+            ``exact``: it multiplies activations that are not rounded.
     """
 
-    def __init__(self, linear: torch.nn.Linear, bits: int, range_: LearnedRange | None) -> None:
+    def __init__(
+        self,
+        linear: torch.nn.Linear,
+        bits: int,
+        range_: LearnedRange | None,
+        real: RealTokens | None = None,
+        inputs: Inputs = "all",
+    ) -> None:
         torch.nn.Module.__init__(self)  # makes no weights of its own
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self.weight, self.bias = linear.weight, linear.bias
-        self.bits, self.range = bits, range_
+        self.bits, self.range, self.real, self.inputs = bits, range_, real or RealTokens(), inputs
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Return [..., out]."""
         x = input.float()
-        x = fake_activations(x, *range_of(x, per_text=True)) if self.range is None else self.range(x)
+        if self.inputs == "exact":
+            pass
+        elif self.range is not None:
+            x = self.range(x)
+        else:
+            seen = x[:, :1] if self.inputs == "first" and x.dim() == 3 else self.real.of(x)
+            x = fake_activations(x, *range_of(seen, per_text=True))
         return functional.linear(x, fake_weight(self.weight, self.bits, inputs=1), self.bias)
 
 
@@ -98,13 +134,15 @@ def quantised(model: Any, bits: int, ranges: Mapping[str, tuple[float, float]], 
     """
     shared: dict[str, LearnedRange] = {}
     own: dict[str, Any] = {}
+    real = RealTokens()
     for product, places in linears_of(model).items():
         if ranges:
             shared[product] = LearnedRange(*ranges[product])
         for place in places:
             own[place] = model.get_submodule(place)
-            _put(model, place, QuantisedLinear(own[place], bits, shared.get(product)))
-    hooks = _tables(model)
+            made = QuantisedLinear(own[place], bits, shared.get(product), real, _inputs(model, product, place))
+            _put(model, place, made)
+    hooks = [*_tables(model), model.register_forward_pre_hook(real, with_kwargs=True)]
     try:
         yield
     finally:
@@ -113,6 +151,17 @@ def quantised(model: Any, bits: int, ranges: Mapping[str, tuple[float, float]], 
             hook.remove()
         for place, linear in own.items():
             _put(model, place, linear)
+
+
+def _inputs(model: Any, product: str, place: str) -> Inputs:
+    """Return what the graph of a classifier multiplies, see `lighten.export.first_token`."""
+    config, depth = model.config.to_dict(), len(layers_of(model))
+    if not product.startswith(f"layer{depth - 1}."):
+        return "all"
+    if product.endswith(".qkv") and not sees_everything(patterns_of(config, depth)[-1]):
+        return "all"
+    names = names_of(config)
+    return "exact" if place.endswith((names.key, names.value)) else "first"
 
 
 def _tables(model: Any) -> list[Any]:

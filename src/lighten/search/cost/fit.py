@@ -21,7 +21,8 @@ def fit_law(samples: Sequence[Sample]) -> Law:
     Args:
         samples: of one precision and one number of threads.
     """
-    rows = tuple(float(count) for count in sorted({sample.rows for sample in samples}))
+    # The last layer's products have a row per sequence.
+    rows = tuple(float(count) for count in sorted({n for sample in samples for n in (sample.rows, sample.batch)}))
     design = np.array([row_of(s.shape, s.batch, s.tokens, np.log(rows)) for s in samples])
     times = np.array([s.p50 for s in samples])
     weights = _solve(design, times)

@@ -3,8 +3,8 @@
 A call costs something, a layer costs something, and then so much per product, per attention, per number that is
 normed, activated or looked up. The time of a product per multiplication depends on how many rows it has (sequences
 times tokens): with few rows the weights are fetched for little work. That dependence is interpolated between the rows
-that were measured. Small models stay in the processor's caches from call to call, large ones do not. All else is
-proportional.
+that were measured. The last layer works for the first token of each sequence alone (`lighten.export.first_token`).
+Small models stay in the processor's caches from call to call, large ones do not. All else is proportional.
 """
 
 from __future__ import annotations
@@ -122,26 +122,29 @@ class Law:
 
 
 def multiplications(shape: Shape, rows: int) -> float:
-    """Return the multiplications of the layers' products, attention left out."""
+    """Return the multiplications of whole layers' products, attention left out: no call has more."""
     return float(shape.encoder_parameters) * rows
 
 
 def row_of(shape: Shape, batch: int, tokens: int, knots: Floats) -> Floats:
     """Return what the weights of a law are multiplied with."""
     rows, layers, hidden = batch * tokens, shape.layers, shape.hidden
+    whole, by_layer = layers - 1, shape.encoder_parameters / layers
     table_mb, weights = 4e-6 * shape.vocabulary * hidden, 1e-6 * shape.encoder_parameters
+    products = whole * rows * _hats(math.log(rows), knots) + batch * _hats(math.log(batch), knots)
+    normed = whole * rows + batch
     terms = (
         1.0,
         layers,
         weights**2 / (weights + CACHED),
-        1e-6 * layers * rows * tokens * hidden,
-        1e-6 * layers * rows * tokens * shape.heads,
-        1e-6 * layers * rows * hidden,
-        1e-6 * layers * rows * shape.intermediate,
+        1e-6 * rows * hidden * (whole * tokens + shape.heads),
+        1e-6 * rows * shape.heads * (whole * tokens + 1),
+        1e-6 * normed * hidden,
+        1e-6 * normed * shape.intermediate,
         1e-6 * rows * hidden,
         1e-6 * rows * hidden * math.log2(1 + table_mb),  # rows of a larger table are farther away
     )
-    return np.concatenate([1e-6 * multiplications(shape, rows) * _hats(math.log(rows), knots), terms])
+    return np.concatenate([1e-6 * by_layer * products, terms])
 
 
 def _hats(at: float, knots: Floats) -> Floats:
