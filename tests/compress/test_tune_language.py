@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tests.helpers.decoders import TEXTS, decoder, logits_of
 
+from lighten.compress import tune_language
 from lighten.compress.step import Context
 from lighten.compress.tune_language import DistilLanguage, FinetuneLanguage
 from lighten.errors import InputError
@@ -45,6 +47,20 @@ def test_finetuning_lowers_the_perplexity(tmp_path, shallow):
     before, after = (checkpoint_losses(folder, TEXTS[:3]).perplexity for folder in (shallow, target))
     assert after < 0.3 * before
     assert told["validation_perplexity"] < 0.5 * before
+
+
+def test_the_perplexity_told_is_of_the_weights_that_are_saved(tmp_path, shallow, monkeypatch):
+    """Each look finds more loss than the one before: an earlier state is put back."""
+    looks = []
+
+    def worse(*args, **options):
+        looks.append(3.0 + len(looks))
+        return SimpleNamespace(mean=looks[-1])
+
+    monkeypatch.setattr(tune_language, "losses_of", worse)
+    told = FinetuneLanguage(**OPTIONS).apply(shallow, out(tmp_path), context())
+    assert told["restored"] and told["best"] > -looks[-1]
+    assert told["validation_perplexity"] == pytest.approx(np.exp(-told["best"]), rel=1e-4)
 
 
 def test_distilling_brings_the_student_to_its_teacher(tmp_path, shallow, decoder):

@@ -52,7 +52,9 @@ def recipe_page() -> str:
             else:
                 default = "required" if field.is_required() else _json(field.get_default(call_default_factory=True))
                 values = _values(schema["properties"][name])
-            lines.append(f"| `{name}` | {values} | {default} | {(field.description or '').replace('``', '`')} |")
+            # A row of a table is one line, whatever the text in the code is.
+            said = " ".join((field.description or "").split()).replace("``", "`")
+            lines.append(f"| `{name}` | {values} | {default} | {said} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -32,6 +32,20 @@ def test_the_reviews_can_also_be_built():
         check_buildable(read_recipe(EXAMPLES / f"{name}.yaml"))
 
 
+def test_long_documents_have_the_time_that_512_tokens_take():
+    recipe = read_recipe(EXAMPLES / "long-documents.yaml")
+    check_buildable(recipe)
+    assert recipe.target.tokens == 512 and recipe.search.long == ["truncate", "head-tail", "sentences", "textrank"]
+    # An epoch takes about eight minutes on two cores; the reference wants several, and its students some.
+    assert recipe.clock_seconds >= 45 * 60
+    assert recipe.budget.quality == -5.0
+
+
+def test_every_recipe_reads():
+    for file in sorted(EXAMPLES.glob("*.yaml")):
+        assert read_recipe(file).name == file.stem
+
+
 def test_the_folder_of_the_language_model_holds_configuration_and_tokenizer_that_agree():
     from tokenizers import Tokenizer
 

@@ -46,6 +46,25 @@ def write_language_model(folder: Path, kind: str) -> Path:
     elif kind == "bert":
         config = AutoConfig.for_model("bert", **common, **sizes, max_position_embeddings=64)
         config.architectures = ["BertForMaskedLM"]
+    elif kind == "led":
+        config = AutoConfig.for_model(
+            "led",
+            **common,
+            d_model=32,
+            encoder_layers=1,
+            decoder_layers=1,
+            encoder_attention_heads=4,
+            decoder_attention_heads=4,
+            encoder_ffn_dim=64,
+            decoder_ffn_dim=64,
+            attention_window=[8],
+            max_encoder_position_embeddings=2048,
+            max_decoder_position_embeddings=32,
+            bos_token_id=2,
+            eos_token_id=3,
+            decoder_start_token_id=3,
+        )
+        config.architectures = ["LEDForConditionalGeneration"]
     else:
         config = AutoConfig.for_model(
             "bart",

@@ -114,3 +114,39 @@ def test_held_out_text_may_be_more_than_is_judged(texts, tmp_path):
     whole = lighten.train(recipe(texts, model, epochs=1), tmp_path / "whole")
     assert "judged_on" not in whole["data"]
     assert some["quality"]["validation"]["n"] < whole["quality"]["validation"]["n"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "train"),
+    [("llama", {"block": 16}), ("llama", {"segment": 16}), ("bert", {"max_tokens": 16})],
+    ids=["packed", "stream", "masked"],
+)
+def test_texts_are_tokenised_once_and_read_from_disk(texts, tmp_path, monkeypatch, kind, train):
+    """The rows are those of the tokenizer itself; another attempt tokenises nothing."""
+    from lighten.tasks import language
+    from lighten.train.datasets import tokenised as room
+    from lighten.train.datasets.token_store import FlatTokens, TokenStore
+
+    made, writers = [], []
+    init, add = language.LanguageModeling.__init__, room._Writer.add
+    task_of = language.LanguageModeling
+    monkeypatch.setattr(task_of, "__init__", lambda self, job: (made.append(self), init(self, job))[1])
+    monkeypatch.setattr(room._Writer, "add", lambda self, ids: (writers.append(1), add(self, ids))[1])
+    model = write_language_model(tmp_path / "model", kind)
+    lighten.train(recipe(texts, model, epochs=0.1, **train), tmp_path / "run")
+    task, written = made[0], len(writers)
+    assert written == 150 and all(isinstance(task.encoded[part], TokenStore) for part in language.PARTS)
+    tokenizer = language.read_tokenizer(model)
+    masked = kind == "bert"
+    documents = [
+        item.ids for item in tokenizer.encode_batch_fast(task.job.examples("train").texts, add_special_tokens=masked)
+    ]
+    rows = task.datasets["train"]
+    if masked:
+        assert max(len(ids) for ids in rows.encoded) <= 16 and rows.encoded[0].tolist()[0] == documents[0][0]
+        assert sum(len(ids) - 2 for ids in rows.encoded) == sum(len(ids) - 2 for ids in documents)
+    else:
+        assert isinstance(rows.tokens, FlatTokens)
+        assert rows.tokens[:].tolist() == [token for ids in documents for token in [*ids, 3]]
+    lighten.train(recipe(texts, model, epochs=0.1, **train), tmp_path / "run", restart=True)
+    assert len(writers) == written

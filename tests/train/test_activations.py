@@ -17,7 +17,7 @@ from lighten.models.freeze import freeze, top_only
 from lighten.models.load import load_classifier
 from lighten.models.norms import set_norm
 from lighten.train import activations
-from lighten.train.activations import activation_bytes, cache_activations, why_not_cache
+from lighten.train.activations import activation_bytes, bottom_seconds, cache_activations, sweep, why_not_cache
 from lighten.train.datasets.cached import CachedRows
 from lighten.train.infer import infer, infer_rows
 from lighten.train.loop import Training
@@ -202,3 +202,24 @@ def test_the_type_of_the_rows(task, bert, tmp_path):
     assert isinstance(rows, CachedRows) and rows.lengths.tolist() == [len(ids) for ids in task.encoded]
     with pytest.raises(InputError, match="cannot be cut after layer 3"):
         cache_activations(model, task.encoded, 0, 3, tmp_path, FP32)
+
+
+def test_the_time_is_foreseen_from_three_batches(task, bert, monkeypatch):
+    """Each takes a second here; what they hold, padding counted, stands for all."""
+    model = load_classifier(bert, ["bad", "good"], 0, dropout=0.5).train()
+    plan = activations.plan_batches(np.array([len(ids) for ids in task.encoded]), 64, None)
+    sizes = [len(index) * max(len(task.encoded[i]) for i in index) for index in plan]
+    now = iter(range(1000))
+    monkeypatch.setattr(activations.time, "perf_counter", lambda: float(next(now)))
+    seconds = bottom_seconds(model, task.encoded, 0, 1, FP32, budget=64)
+    timed = [sizes[0], sizes[int((len(plan) - 1) / 2)], sizes[-1]]
+    assert len(plan) > 5 and seconds == pytest.approx(3 / sum(timed) * sum(sizes))
+    assert model.training and model.bert.training and bottom_seconds(model, [], 0, 1, FP32) == 0.0
+
+
+def test_leftovers_are_swept_and_nothing_else(tmp_path):
+    for name in (".activations-1.npy.x", "activations-1.npy", ".other"):
+        (tmp_path / name).write_bytes(b"")
+    sweep(tmp_path)
+    sweep(tmp_path / "not there")
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".other", "activations-1.npy"]

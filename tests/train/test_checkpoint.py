@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 import torch
 
 from lighten.errors import InputError
+from lighten.pipeline.files import write_json
+from lighten.train import checkpoint
 from lighten.train.checkpoint import Checkpoints
+from lighten.train.parallel.strategy import Strategy
 from lighten.train.state import State
 
 
@@ -227,9 +231,90 @@ def test_saving_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
     assert not checkpoints.due()
     now[0] += 30
     assert checkpoints.due()
-    monkeypatch.setattr("lighten.train.checkpoint.write_json", lambda *a: now.__setitem__(0, now[0] + 2))
+
+    def slow(*arguments) -> None:
+        """Two of them are written: of the part and of the whole."""
+        now[0] += 1
+        write_json(*arguments)
+
+    monkeypatch.setattr("lighten.train.checkpoint.write_json", slow)
     checkpoints.save(STATE, *make(), None)
     now[0] += 99
     assert not checkpoints.due()
     now[0] += 1
     assert checkpoints.due()
+
+
+class Together(Strategy):
+    """One of two processes, here threads, that wait for each other; one that waits in vain breaks off."""
+
+    world_size = 2
+
+    def __init__(self, rank: int, meeting: threading.Barrier, said: list[bool]) -> None:
+        super().__init__()
+        self.rank, self.meeting, self.said, self.owns_plain = rank, meeting, said, rank == 0
+
+    def barrier(self) -> None:
+        self.meeting.wait(5)
+
+    def anywhere(self, here: bool) -> bool:
+        self.said[self.rank] = here
+        self.meeting.wait(5)
+        found = any(self.said)
+        self.meeting.wait(5)
+        return found
+
+
+def save_in_two(folder: Path) -> list[Exception | None]:
+    """Save from two processes; returns how each ended."""
+    meeting, said, ended = threading.Barrier(2), [False, False], [RuntimeError("never ended"), None]
+
+    def work(rank: int) -> None:
+        try:
+            Checkpoints(folder, strategy=Together(rank, meeting, said)).save(STATE, *make())
+            ended[rank] = None
+        except Exception as error:
+            ended[rank] = error
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return ended
+
+
+@pytest.mark.parametrize("where", ["the folder", "the second part", "the whole"])
+def test_where_one_process_cannot_write_all_say_so_and_none_waits(tmp_path, monkeypatch, where):
+    full = OSError(28, "No space left on device")
+    assert save_in_two(tmp_path) == [None, None]
+    with monkeypatch.context() as patched:
+        if where == "the folder":
+
+            def mkdir(self, *arguments, **options):
+                raise full
+
+            patched.setattr(Path, "mkdir", mkdir)
+        elif where == "the second part":
+            real = checkpoint.write_shard
+
+            def write_shard(tensors, folder, rank, plain):
+                if rank:
+                    raise full
+                return real(tensors, folder, rank, plain)
+
+            patched.setattr(checkpoint, "write_shard", write_shard)
+        else:
+
+            def write(file, content):
+                if file.name == "state.json":
+                    raise full
+                write_json(file, content)
+
+            patched.setattr(checkpoint, "write_json", write)
+        ended = save_in_two(tmp_path)
+    assert [type(error) for error in ended] == [OSError, OSError], ended
+    assert any("No space left" in str(error) for error in ended)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["last"]
+    assert save_in_two(tmp_path) == [None, None]
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["last", "previous"]

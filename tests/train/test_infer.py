@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,10 @@ from tests.helpers.checkpoints import KINDS
 
 from lighten.models.load import load_classifier
 from lighten.progress import Progress
-from lighten.train.infer import infer
+from lighten.train.batches import Batch
+from lighten.train.datasets.dataset import TextRows
+from lighten.train.evaluate import losses_of
+from lighten.train.infer import infer, infer_rows
 from lighten.train.precision import Precision
 
 FP32 = Precision("fp32", "asked for")
@@ -86,3 +92,69 @@ def test_progress_and_clock_are_told(bert):
     assert seen[-1] == (total, total) and len(seen) == len(ticks) > 5
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert not any(p.requires_grad and p.grad is not None for p in model.parameters())
+
+
+class Far(torch.Tensor):
+    """Stands for a tensor on a GPU: it is put into nothing that lies in the machine's memory."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function is torch.Tensor.cpu:
+            with torch._C.DisableTorchFunctionSubclass():
+                return args[0].as_subclass(torch.Tensor)
+        if function is torch.Tensor.__setitem__:
+            raise RuntimeError("tensors on different devices")
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+
+class Moving(Batch):
+    """A batch that knows where it was sent."""
+
+    def to(self, device):
+        sent.append(device.type)
+        return replace(self, inputs={name: value.as_subclass(Far) for name, value in self.inputs.items()})
+
+
+sent: list[str] = []
+
+
+class FarRows(TextRows):
+    def batch(self, index, epoch=0, limit=None):
+        return Moving(**vars(super().batch(index, epoch, limit)))
+
+
+class FarModel(torch.nn.Module):
+    """Takes what was moved to its device only."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1, device="meta"))
+        self.config = SimpleNamespace(num_labels=2)
+
+    def forward(self, input_ids, attention_mask, output_hidden_states=False):
+        assert isinstance(input_ids, Far) and isinstance(attention_mask, Far)
+        states = input_ids.float()[..., None].expand(*input_ids.shape, 2)
+        return SimpleNamespace(logits=states[:, 0], hidden_states=[states])
+
+
+def test_a_model_on_another_device_gets_its_batches_there_and_answers_here():
+    encoded = some_ids(20, 0)
+    sent.clear()
+    rows = FarRows(encoded, 0)
+    found = infer_rows(FarModel(), rows, FP32, states=True, pooled=True, budget=64)
+    assert len(sent) > 3 and set(sent) == {"meta"}
+    for one in (found.logits, found.states, found.pooled):
+        assert type(one) is torch.Tensor
+    assert found.logits[:, 0].tolist() == [float(ids[0]) for ids in encoded]
+    assert found.pooled[:, 0].tolist() == pytest.approx([float(ids.mean()) for ids in encoded])
+
+
+def test_losses_are_computed_where_the_model_is():
+    class Length:
+        def loss(self, model, batch):
+            assert isinstance(batch.ids, Far)
+            return torch.tensor(float(len(batch.index)))
+
+    sent.clear()
+    found = losses_of(FarModel(), FarRows(some_ids(20, 0), 0), Length(), FP32, budget=64)
+    assert found.mean == 1.0 and found.total == 20 and set(sent) == {"meta"}

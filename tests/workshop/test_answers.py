@@ -31,5 +31,6 @@ def test_a_teachers_pass_that_was_killed_finds_its_parts(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         answers.teacher_answers(work, table)
     found = answers.teacher_answers(work, table)
+    assert found.metrics["step_seconds"] >= 0
     assert seen == [False, True] and (found.path / "teacher.safetensors").is_file()
     assert not list((tmp_path / "work" / "checkpoints").glob("*"))

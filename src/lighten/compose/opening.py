@@ -16,9 +16,10 @@ from lighten.compose.plan import Plan, arrange, read_steps
 from lighten.compress.step import ModelStep
 from lighten.errors import InputError
 from lighten.pipeline import digest
-from lighten.pipeline.artifact import versions
+from lighten.pipeline.artifact import OUTCOMES, versions
 from lighten.progress import Progress
 from lighten.recipe import Recipe
+from lighten.recipe.train import Train
 from lighten.workshop.opening import find_model
 
 Opener = Callable[[Recipe, Path, Path | None, Progress, Identity], Kind]
@@ -42,14 +43,14 @@ def identify(recipe: Recipe, base: Path | None, progress: Progress, full: bool) 
     data = digest(["compress", said, fingerprints, recipe.seed, versions()])
     settings = recipe.resolved()
     asked = [settings[key] for key in ("task", "steps", "target", "budget")]
-    return Identity(steps, model, model_key, data, digest([data, model_key, asked, full]))
+    return Identity(steps, model, model_key, data, digest([OUTCOMES, data, model_key, asked, full]))
 
 
 def check_compressible(recipe: Recipe) -> None:
     """Refuse a recipe that `lighten compress` cannot carry out.
 
     Raises:
-        InputError: another task, several labels per text, or no list of steps.
+        InputError: another task, several labels per text, no list of steps, or a section `train`.
     """
     if recipe.task not in OPENERS:
         raise InputError(
@@ -66,6 +67,13 @@ def check_compressible(recipe: Recipe) -> None:
             "lighten build finds them",
             "steps",
         )
+    for key in Train.model_fields:
+        if getattr(recipe.train, key) != getattr(Train(), key):
+            raise InputError(
+                "lighten compress does not read the section train, which is of lighten train; say it in the steps, "
+                "such as {finetune: {epochs: 2}}, and leave the section out",
+                f"train.{key}",
+            )
 
 
 def open_kind(recipe: Recipe, out: Path, base: Path | None, progress: Progress, identity: Identity) -> Kind:

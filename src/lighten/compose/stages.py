@@ -38,12 +38,14 @@ class Stage:
         steps: all steps up to here.
         checkpoint: what the next step reads.
         model: the folder to deploy.
+        teacher: the answers that the step learned from.
     """
 
     name: str
     steps: tuple[ModelStep, ...]
     checkpoint: Artifact
     model: Artifact
+    teacher: Artifact | None = None
 
     @property
     def seconds(self) -> float:
@@ -53,9 +55,15 @@ class Stage:
 
     @property
     def details(self) -> dict[str, Any]:
-        """What the step says of itself, without the history of a training."""
+        """What the step says of itself, without the history of a training.
+
+        ``teacher_seconds`` is how long the teacher's answers took that it learned from; all steps share them.
+        """
         left_out = (STEP_SECONDS, "history", "note")
-        return {key: value for key, value in self.checkpoint.metrics.items() if key not in left_out}
+        said = {key: value for key, value in self.checkpoint.metrics.items() if key not in left_out}
+        if self.teacher is not None and STEP_SECONDS in self.teacher.metrics and not said.get("control"):
+            said["teacher_seconds"] = self.teacher.metrics[STEP_SECONDS]
+        return said
 
     @property
     def note(self) -> str | None:
@@ -89,11 +97,12 @@ def carry_out(kind: Kind, plan: Plan, allot: Allot, prefix: str = "") -> Iterato
 
         seconds = allot(trained, name) if step.trains else None
         apply = partial(kind.work.apply, step, checkpoint, name=prefix + name, seconds=seconds)
+        answers = teacher if step.trains and step.taught else None
         if step.trains:  # whatever trains may learn from the reference
-            apply = partial(apply, teacher=teacher if step.taught else None, teacher_model=reference)
+            apply = partial(apply, teacher=answers, teacher_model=reference)
         checkpoint = _guarded(place, apply)
         trained += step.trains
-        yield _stage(kind, name, steps, checkpoint, place)
+        yield _stage(kind, name, steps, checkpoint, place, answers)
 
 
 def _reference(kind: Kind, plan: Plan, allot: Allot) -> Artifact:
@@ -102,10 +111,17 @@ def _reference(kind: Kind, plan: Plan, allot: Allot) -> Artifact:
     return kind.work.apply(plan.learning, kind.work.model, name=REFERENCE, seconds=allot(0, REFERENCE))
 
 
-def _stage(kind: Kind, name: str, steps: tuple[ModelStep, ...], checkpoint: Artifact, place: str) -> Stage:
+def _stage(
+    kind: Kind,
+    name: str,
+    steps: tuple[ModelStep, ...],
+    checkpoint: Artifact,
+    place: str,
+    teacher: Artifact | None = None,
+) -> Stage:
     plan = [step_to_dict(step) for step in steps]
     model = _guarded(f"{place}, export", lambda: kind.export(checkpoint, plan))
-    return Stage(name, steps, checkpoint, model)
+    return Stage(name, steps, checkpoint, model, teacher)
 
 
 def _guarded(place: str, work: Callable[[], Artifact]) -> Artifact:

@@ -16,11 +16,14 @@ from lighten.models.encoder import Encoder
 from lighten.models.quantised.emulate import Emulation
 from lighten.models.quantised.precision import Precision, product_names
 from lighten.models.quantised.ranges import calibrate
+from lighten.models.tokens import Ids
 from lighten.pipeline.examples import Examples
 from lighten.train.batches import pad, plan_batches
 
 FEWEST = 8
 """Texts: ranges from fewer are those of the texts, not of the task."""
+MOST = 16_384
+"""Tokens of all texts, unless `FEWEST` texts have more: every product that may stay in fp32 is a pass over them."""
 TOKENS = 4096
 """Per batch, padding included."""
 
@@ -61,11 +64,25 @@ def _small_number(file: Path) -> str | None:
 
 
 def sample(source: Path, context: Context, examples: Examples, count: int, where: str) -> Batches:
-    """Return ids and masks of up to `count` texts, the first of a seeded shuffle.
+    """Return ids and masks of up to `count` texts, the first of a seeded shuffle, up to `MOST` tokens.
 
     Raises:
         InputError: there are fewer than `FEWEST` texts.
     """
+    return _batches(source, _drawn(source, context, examples, count, where))
+
+
+def halves(source: Path, context: Context, examples: Examples, count: int, where: str) -> tuple[Batches, Batches]:
+    """Return the texts of `sample` in two parts: one to choose on, the other to judge the choice on.
+
+    Raises:
+        InputError: there are fewer than `FEWEST` texts.
+    """
+    encoded = _drawn(source, context, examples, count, where)
+    return _batches(source, encoded[::2]), _batches(source, encoded[1::2])
+
+
+def _drawn(source: Path, context: Context, examples: Examples, count: int, where: str) -> list[Ids]:
     if len(examples.texts) < FEWEST:
         raise InputError(
             f"calibration needs at least {FEWEST} texts to see the range of activations; there are "
@@ -74,6 +91,11 @@ def sample(source: Path, context: Context, examples: Examples, count: int, where
         )
     order = np.random.default_rng(context.seed).permutation(len(examples.texts))[:count]
     encoded = context.encode(source, [examples.texts[i] for i in order])
+    total = np.cumsum([len(ids) for ids in encoded])
+    return encoded[: max(FEWEST, int(np.searchsorted(total, MOST, side="right")))]
+
+
+def _batches(source: Path, encoded: list[Ids]) -> Batches:
     pad_id = int(read_config(source).get("pad_token_id") or 0)
     lengths = np.array([len(ids) for ids in encoded], np.int64)
     batches = [pad(encoded, index, pad_id) for index in plan_batches(lengths, TOKENS, None)]

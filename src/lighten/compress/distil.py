@@ -69,7 +69,8 @@ class Distil(ModelStep):
     online: Literal["auto"] | bool = "auto"
     """Run the teacher beside the student for what lies inside it; ``auto`` where that is not cached."""
     control: bool = False
-    """Learn from the hard labels alone: the same training without a teacher, to compare with."""
+    """Learn from the hard labels alone: the training without a teacher, to compare with. Its epochs are stretched by
+    what the unlabelled texts add to one of the student's, so that both see as many tokens."""
     tokens_per_batch: int = Field(default=2048, ge=16)
     """Padded tokens per batch."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -78,8 +79,10 @@ class Distil(ModelStep):
         """Write the distilled checkpoint; returns the training's report."""
         check_encoder(read_config(source), f"step {self.name!r}", "'distil-language'")
         student = side_of(read_config(source))
+        encoded = context.encode(source, all_texts(context))
+        longer = _longer(encoded, len(context.train)) if self.control else 1.0
         settings = Settings(
-            epochs=self.epochs,
+            epochs=self.epochs * longer,
             seconds=context.seconds,
             learning_rate=peak_rate(self.learning_rate, 6e-4, student.width),
             precision=context.precision_for(self.precision),
@@ -91,12 +94,11 @@ class Distil(ModelStep):
         objective: Objective
         if self.control:
             labels = hard_labels(context)[: len(context.train)]
-            encoded = context.encode(source, context.train.texts)
+            encoded = encoded[: len(context.train)]
             objective = Classification(labels) if labels.dim() == 1 else MultiLabel(labels)
-            more: dict[str, Any] = {"control": True}
+            more: dict[str, Any] = {"control": True, "epochs_factor": round(longer, 4)}
         else:
             teacher = answers_of(context, lambda teacher: plan_inner(self, student, teacher).wanted)
-            encoded = context.encode(source, all_texts(context))
             objective, more = self._objective(source, context, teacher, encoded)
         report = fit(
             source,
@@ -153,7 +155,14 @@ class Distil(ModelStep):
 def control(step: Distil) -> Distil:
     """Return the same training of the same student without a teacher, to compare a distillation with.
 
-    Epochs, learning rate, batches and seed are the same; the loss is the cross-entropy of the hard labels alone, so
-    unlabelled texts are left out.
+    Learning rate, tokens per batch and seed are the same; the loss is the cross-entropy of the hard labels alone, so
+    unlabelled texts are left out. Where there are some, an epoch of the student's is longer than one of the labelled
+    texts: the control makes as many more of them, and sees as many tokens (``epochs_factor`` in its report).
     """
     return step.model_copy(update={"control": True})
+
+
+def _longer(encoded: list[Ids], labelled: int) -> float:
+    """Return how many times the tokens of the labelled texts, the first ones, all texts have."""
+    lengths = np.array([len(ids) for ids in encoded], np.int64)
+    return float(lengths.sum() / max(1, lengths[:labelled].sum()))

@@ -57,7 +57,7 @@ class QuantisationAwareTraining(ModelStep):
     percentile: float = Field(default=99.999, gt=50, le=100)
     """Share of activations, in percent, inside them."""
     texts: int = Field(default=256, ge=FEWEST)
-    """Texts to calibrate on, and to compare with fp32 on, at most."""
+    """Texts to calibrate on, and to compare with fp32 on, at most; in both cases up to 16,384 tokens of them."""
     tokens_per_batch: int = Field(default=1024, ge=16)
     """Padded tokens per batch."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import BeforeValidator, Field
 
-from lighten.compress.calibration import FEWEST, check_source, find_ranges, judged, sample, several_labels
+from lighten.compress.calibration import FEWEST, check_source, find_ranges, halves, judged, sample, several_labels
 from lighten.compress.copy import QUANTISE, copy_checkpoint
 from lighten.compress.sensitivity import Batches, agreement, allocate, answers, sensitivities
 from lighten.compress.step import Context, ModelStep
@@ -71,11 +70,12 @@ class Quantise(ModelStep):
     percentile: float = Field(default=99.999, gt=50, le=100)
     """Share of activations, in percent, inside the constant range."""
     texts: int = Field(default=256, ge=FEWEST)
-    """Training texts to calibrate on, and validation texts to compare with fp32 on, at most."""
+    """Training texts to calibrate on, and validation texts to compare with fp32 on, at most; in both cases up to
+    16,384 tokens of them. With ``mixed`` one half of the validation texts chooses, the other half judges."""
     activations: Literal["dynamic", "static"] = "dynamic"
     """With ``mixed``: scales found in every call, or constant ones."""
     agreement: float = Field(default=0.99, gt=0, le=1)
-    """With ``mixed``: share of texts that must get fp32's answer."""
+    """With ``mixed``: share of the texts it chooses on that must get fp32's answer."""
     costs: Literal["measured", "operations"] = "measured"
     """With ``mixed``: what int8 saves, measured on this machine, or taken to go with the operations (which gives the
     same choice everywhere)."""
@@ -115,7 +115,11 @@ class Quantise(ModelStep):
 
     def _tuned(self, source: Path, context: Context, where: str) -> tuple[Precision, dict[str, Any]]:
         encoder = read_encoder(source)
-        held_out = sample(source, context, context.validation, self.texts, where)
+        mixed = self.format == "mixed"
+        if mixed:  # what was chosen by some texts is judged on others
+            chosen_on, held_out = halves(source, context, context.validation, self.texts, where)
+        else:
+            held_out = sample(source, context, context.validation, self.texts, where)
         metrics: dict[str, Any] = {"format": self.format}
         if self.format in ("int8-weights", "int4-weights"):
             bits = 8 if self.format == "int8-weights" else 4
@@ -124,26 +128,27 @@ class Quantise(ModelStep):
         else:
             precision = Precision(int8=True, bits=self.bits)
             metrics["bits"] = self.bits
-        if self.format == "int8-static" or (self.format == "mixed" and self.activations == "static"):
+        if self.format == "int8-static" or (mixed and self.activations == "static"):
             train = sample(source, context, context.train, self.texts, where)
             ranges = find_ranges(encoder, train, self.calibration, self.percentile, context)
             precision = replace(precision, ranges=ranges)
             metrics |= {"calibration": self.calibration, "texts": sum(len(ids) for ids, _ in train)}
-        wanted = answers(Emulation(encoder, FP32), held_out, context.tick)
-        if self.format == "mixed":
-            precision, found = self._mixed(encoder, precision, wanted, held_out, context)
+        if mixed:
+            precision, found = self._mixed(encoder, precision, chosen_on, context)
             metrics |= found
+        wanted = answers(Emulation(encoder, FP32), held_out, context.tick)
         if precision.int8 and self.bits == 8:
             weights = {name: dense.weight for name, dense in products(encoder) if name not in precision.floats}
             metrics["saturating_here"] = saturating({n: quantise_columns(w, 8).values for n, w in weights.items()})
         return precision, metrics | (judged(encoder, wanted, precision, held_out, context) if encoder.head else {})
 
     def _mixed(
-        self, encoder: Encoder, precision: Precision, wanted: torch.Tensor, held_out: Batches, context: Context
+        self, encoder: Encoder, precision: Precision, batches: Batches, context: Context
     ) -> tuple[Precision, dict[str, Any]]:
         several, names = several_labels(context), product_names(encoder)
+        wanted = answers(Emulation(encoder, FP32), batches, context.tick)
         emulation = Emulation(encoder, precision)
-        with context.progress.stage("sensitivity", total=len(names) * len(held_out)) as stage:
+        with context.progress.stage("sensitivity", total=len(names) * len(batches)) as stage:
             done = 0
 
             def tick() -> None:
@@ -152,18 +157,19 @@ class Quantise(ModelStep):
                 stage.update(done)
                 context.tick()
 
-            errors = sensitivities(emulation, wanted, held_out, names, several, tick)
+            errors = sensitivities(emulation, wanted, batches, names, several, tick)
         savings = self._savings(encoder)
 
         def agreement_with(floats: set[str]) -> float:
             emulation.floats = floats
-            return agreement(wanted, answers(emulation, held_out, context.tick), several)[0]
+            return agreement(wanted, answers(emulation, batches, context.tick), several)[0]
 
         found = allocate(errors, savings, agreement_with, self.agreement)
         ranges = {name: ends for name, ends in precision.ranges.items() if name not in found.floats}
         listed = {n: {"error": float(f"{errors[n]:.3g}"), "saves": float(f"{savings[n]:.3g}")} for n in names}
         metrics = {
             "floats": list(found.floats),
+            "chosen_on": len(wanted),
             "agreements": [round(share, 4) for share in found.agreements],
             "costs": self.costs,
             "products": listed,

@@ -87,7 +87,9 @@ class _TuneLanguage(ModelStep):
         model.save_pretrained(target, safe_serialization=True)
         copy_tokenizer(source, target)
         carry_notes(source, target, head=False)
-        return {**asdict(report), "validation_perplexity": round(float(np.exp(losses[-1])), 4)}
+        # Of the weights that are saved: an earlier state may have been put back after the last look.
+        loss = -report.best if report.restored else losses[-1]
+        return {**asdict(report), "validation_perplexity": round(float(np.exp(loss)), 4)}
 
     def _pack(self, source: Path, texts: list[str], part: str) -> PackedBlocks:
         tokenizer, special = read_tokenizer(source), special_tokens(source)

@@ -22,6 +22,9 @@ KINDS = {
     "seq2seq": "AutoModelForSeq2SeqLM",
 }
 
+WRITING_HEADS = ("lm_head.", "final_logits_bias", "decoder.lm_head.", "decoder.cls.", "encoder.pooler.")
+"""Parts of an encoder-decoder that a checkpoint of its body lacks, or that a summary does not use."""
+
 DROPOUTS = (
     "hidden_dropout_prob",
     "attention_probs_dropout_prob",
@@ -85,21 +88,27 @@ def load_auto(
     if from_scratch:
         torch.manual_seed(seed)
         try:
-            model = home.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
+            model = home.from_config(config, dtype=torch.float32, attn_implementation=None)
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"no such model from scratch: {short(error)}", str(folder)) from None
         restore_attention(model, folder)
         return model
     model, new = pretrained(home, folder, config, seed)
-    prefix = model.base_model_prefix + "."
     known = LAYOUTS.get(str(getattr(config, "model_type", "")))
-    heads = [name for name, _ in known.head] if known is not None else [prefix + "pooler"]
-    body = [name for name in new if name.startswith(prefix)]
-    refuse_new(body, [*heads, *restore(model, folder)], "body", folder)
+    heads = [name for name, _ in known.head] if known is not None else [model.base_model_prefix + ".pooler"]
+    refuse_new(_body(model, new), [*heads, *restore(model, folder)], "body", folder)
     restore_attention(model, folder)
     if getattr(model.config, "model_type", None) == "encoder-decoder":
         restore_attention(model.encoder, model.config.encoder)
     return model
+
+
+def _body(model: Any, new: Sequence[str]) -> list[str]:
+    """Return those of some tensors' names that belong to a model's body, which no seed may draw."""
+    if model.base_model is not model:
+        return [name for name in new if name.startswith(model.base_model_prefix + ".")]
+    # A summariser without a body of its own inside (T5, EncoderDecoderModel): all is body but the heads that write.
+    return [name for name in new if not name.startswith(WRITING_HEADS)]
 
 
 def set_dropout(config: Any, dropout: float) -> None:
@@ -167,6 +176,15 @@ def _positions(config: Any, own: str) -> int | None:
             offset = 2 if config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
             return value - offset
     return None
+
+
+def first_token_global(model: Any) -> bool:
+    """Return whether a model wants to be told that its first token sees all others and is seen by all.
+
+    LED attends within windows and has global attention where a mask says so; the first token is what its authors
+    take for summaries.
+    """
+    return bool(model.config.model_type == "led")
 
 
 def hidden_width(model: Any) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lighten.models.attention import by_length
 from lighten.models.attention.apply import restore_attention
 from lighten.models.attention.register import NAME as WINDOWED
 from lighten.models.checkpoint import check_model, copy_tokenizer
@@ -51,19 +52,21 @@ def load_classifier(folder: Path, labels: Sequence[str], seed: int, dropout: flo
     return model
 
 
-SHORT = 256
-"""Tokens up to which plain attention is used: measured at about 30 (benchmarks/probe_training.py), a guess above."""
-
-
 def suit_attention(model: Any, longest: int) -> None:
     """Choose the attention implementation for training on texts of up to `longest` tokens.
 
-    The backward pass of the fused CPU kernel costs several times the plain products on short texts; on long ones
-    the plain scores would not fit in memory. A model with windowed attention keeps it.
+    Plain products where all texts are short; where some are longer, batch by batch (`attention.by_length`). A model
+    with windowed attention keeps it.
     """
     if model.config._attn_implementation == WINDOWED:
         return
-    model.set_attn_implementation("eager" if longest <= SHORT else "sdpa")
+    if longest <= by_length.SHORT:
+        model.set_attn_implementation("eager")
+    elif by_length.fits(model.config):
+        by_length.register()
+        model.set_attn_implementation(by_length.NAME)
+    else:
+        model.set_attn_implementation("sdpa")
 
 
 def save_classifier(model: Any, folder: Path, tokenizer: Path) -> None:

@@ -77,7 +77,7 @@ def _decoder(home: Any, folder: Path, config: Any, seed: int) -> Any:
     kind = str(getattr(config, "model_type", ""))
     with torch.device("meta"):
         try:
-            empty = home.from_config(config, attn_implementation="sdpa")
+            empty = home.from_config(config, attn_implementation=None)
         except Exception as error:  # no such head for the type, or a configuration it does not take
             raise InputError(f"model type {kind!r} cannot write: {short(error)}", str(folder)) from None
     if not any(".crossattention." in name for name, _ in empty.named_parameters()):

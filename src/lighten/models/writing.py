@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lighten.models.auto import first_token_global
 from lighten.models.tokens import Ids
 
 
@@ -79,10 +80,13 @@ def write_summaries(
         for row, place in enumerate(rows):
             source = torch.from_numpy(np.asarray(sources[place], np.int64))
             ids[row, : len(source)], mask[row, : len(source)] = source, 1
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        if first_token_global(model):
+            inputs["global_attention_mask"] = torch.zeros_like(mask)
+            inputs["global_attention_mask"][:, 0] = 1
         with torch.no_grad():
-            written = model.generate(
-                input_ids=ids.to(model.device), attention_mask=mask.to(model.device), generation_config=config
-            )
+            given = {name: value.to(model.device) for name, value in inputs.items()}
+            written = model.generate(**given, generation_config=config)
         for place, summary in zip(rows, written.cpu().numpy(), strict=True):
             found[place] = summary[~np.isin(summary, [item for item in dropped if item is not None])].astype(np.int32)
         tick()

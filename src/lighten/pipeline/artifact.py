@@ -13,7 +13,7 @@ from lighten.pipeline.files import checksum, new_folder, read_json, write_json
 from lighten.pipeline.step import digest
 
 MANIFEST = "manifest.json"
-OUTCOMES = 2
+OUTCOMES = 3
 """Raised when the code of any work comes to make something else of the same configuration."""
 _VERSIONED = ("lighten", "torch", "transformers", "onnxruntime", "numpy", "tokenizers", "scikit-learn")
 

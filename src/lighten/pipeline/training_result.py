@@ -41,6 +41,7 @@ class Seen(TypedDict):
 
     peak_memory_mb: float | None
     seconds: float
+    fit_seconds: NotRequired[float]
 
 
 class Limit(TypedDict):

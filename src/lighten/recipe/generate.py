@@ -20,7 +20,7 @@ class Generate(Section):
     """No run of so many tokens comes twice in a summary; 0 allows all."""
     chunk: int | None = Field(default=None, ge=16, le=1_000_000)
     """Texts of more tokens than this are cut between sentences into pieces, and each is summarised; when left out a
-    text is cut at the model's limit."""
+    text is cut at the model's limit. Pieces, no longer than the model reads, must be longer than a summary."""
     again: bool = True
     """Whether the joined summaries of the pieces are summarised once more."""
     documents: int | None = Field(default=100, ge=0)

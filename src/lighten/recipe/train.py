@@ -66,7 +66,8 @@ class Train(Section):
     micro_tokens: Count | Literal["auto"] | None = "auto"
     """Tokens per forward pass; larger steps are accumulated. ``auto`` is what fits in memory, null is all."""
     max_tokens: int | None = Field(default=None, ge=3, le=1_000_000)
-    """Longest text in tokens, special tokens included; the model's limit when left out."""
+    """Longest text in tokens, special tokens included; the model's limit when left out, for summaries 1,024 at most
+    where the model attends fully."""
     long: Literal["truncate", "head-tail", "sentences", "textrank", "chunk", "chunk-max"] = "truncate"
     """What becomes of longer texts: their beginning, beginning and end, best sentences, or all of it in chunks."""
     class_weights: Literal["none", "balanced"] | dict[str, Weight] = "none"

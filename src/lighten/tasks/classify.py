@@ -13,8 +13,7 @@ from lighten.measure.quality import compare
 from lighten.measure.statistics import bootstrap_interval
 from lighten.models.auto import hidden_width, load_auto, positions_of
 from lighten.models.embeddings import Narrowing, narrowed
-from lighten.models.freeze import layers_of, top_only
-from lighten.models.layout import LAYOUTS
+from lighten.models.freeze import top_only
 from lighten.models.load import suit_attention
 from lighten.models.long_texts import Fitted, pool_by_text
 from lighten.models.norms import set_norm
@@ -22,16 +21,15 @@ from lighten.models.tokens import Ids
 from lighten.pipeline import read_json
 from lighten.pipeline.examples import Examples
 from lighten.tasks.encode import fitted, long_of
+from lighten.tasks.frozen import Frozen
 from lighten.tasks.job import Built, Job, Quality, Setup, group_numbers
 from lighten.tasks.modify import modified
 from lighten.tasks.policy import limit_of, order_of, peak_rate, tokens_per_step
-from lighten.train.activations import cache_activations, why_not_cache
 from lighten.train.batches import pad
-from lighten.train.datasets.cached import CachedRows
 from lighten.train.datasets.dataset import Dataset, TextRows
 from lighten.train.infer import infer, infer_rows
 from lighten.train.objectives import Classification, MultiLabel, RowObjective, class_weights, positive_weights
-from lighten.train.precision import Precision, choose
+from lighten.train.precision import Precision
 from lighten.train.sampler import Sampler
 from lighten.train.settings import Look
 
@@ -55,10 +53,10 @@ class Classify:
         self.whole = Narrowing([ids for part in self.texts.values() for ids in part.encoded], range(self.pad_id + 1))
         self.narrow = not self.train.freeze and self.train.lora is None
         self._last = torch.empty(0)
-        self._activations: dict[str, CachedRows] = {}
-        self.cached = self._why_not_cache(model) is None
         # The first `build` takes it instead of reading it again.
         self._loaded: Any = self._with_norm(model)
+        self.frozen = Frozen(job, self.texts, self.pad_id, self.width)
+        self.cached = self.frozen.wanted(model)
 
     def _load(self) -> Any:
         train = self.train
@@ -80,29 +78,6 @@ class Classify:
         if self.train.norm != "layer":
             set_norm(model, self.train.norm, self._some_texts())
         return model
-
-    def _why_not_cache(self, model: Any) -> str | None:
-        """Return why the frozen bottom runs in every epoch, None where its answers are kept on disk.
-
-        Raises:
-            InputError: the recipe insists on a cache that cannot be.
-        """
-        train = self.train
-        if not train.freeze or train.cache is False:
-            return "not asked for"
-        tokens = sum(len(ids) for part in self.texts.values() for ids in part.encoded)
-        reason = why_not_cache(tokens, self.width, self.job.work)
-        if model.config.model_type not in LAYOUTS:
-            reason = f"model type {model.config.model_type!r} cannot be cut"
-        if train.freeze >= len(layers_of(model)):
-            reason = "no layer is left to train"
-        if train.order != "shuffled" or train.length_warmup:
-            reason = reason or ("texts that are cut change the activations" if train.length_warmup else None)
-        if reason is not None:
-            if train.cache is True:
-                raise InputError(reason, "train.cache")
-            self.job.progress.note(f"frozen layers run in every epoch: {reason}")
-        return reason
 
     def _encode(self, part: str) -> Fitted:
         """Token ids of a part, fitted to the model's limit, and what that cost."""
@@ -130,21 +105,12 @@ class Classify:
         """Return a part as the model in training takes it: token ids, or activations of the frozen layers."""
         if not self.cached:
             return TextRows(*self.ids(part))
-        if part not in self._activations:
-            model = self._loaded = self._loaded or self._fitted()
-            precision = choose(self.train.precision, self.width)
-            with self.job.progress.stage(f"activations of the frozen layers, {part}") as stage:
-                self._activations[part] = cache_activations(
-                    model,
-                    self.texts[part].encoded,
-                    self.pad_id,
-                    self.train.freeze,
-                    self.job.work / "activations",
-                    precision,
-                    stage=stage,
-                    tick=self.job.tick,
-                )
-        return self._activations[part]
+        return self.frozen.rows(part, self._whole_model)
+
+    def _whole_model(self) -> Any:
+        """Return the model as it starts; the first `build` takes it."""
+        self._loaded = self._loaded or self._fitted()
+        return self._loaded
 
     def ids(self, part: str) -> tuple[list[Ids], int]:
         """Return a part's token ids and the padding token, as the model in training counts them."""
@@ -197,6 +163,7 @@ class Classify:
             restore_margin=1.5,
             test_share=tokens["test"] / max(1, tokens["validation"]),
             facts={"labels": self.labels, "tokens": tokens, "max_tokens": self.limit, "cached": self.cached},
+            ahead_seconds=self.frozen.seconds if self.cached and self.job.only_plan else 0.0,
         )
 
     @property

@@ -30,7 +30,7 @@ def fitted(
     """
     tokenizer = read_tokenizer(job.source)
     opening, closing = special_ends(tokenizer)
-    store = tokenised(job.work / "tokens", tokenizer, texts)
+    store = job.group.first(lambda: tokenised(job.work / "tokens", tokenizer, texts))
     encoded = [np.asarray(ids, np.int32) for ids in store]
     tokenizer.no_truncation()
     long = Long.named(how) if how is not None else long_of(job)

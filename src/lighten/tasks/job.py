@@ -18,6 +18,7 @@ from lighten.pipeline import Clock
 from lighten.pipeline.examples import Examples, read_examples
 from lighten.progress import Progress
 from lighten.recipe import Recipe
+from lighten.tasks.parallel import Processes
 from lighten.train.estimate import resident_mb
 from lighten.train.objectives import Objective
 from lighten.train.parallel.strategy import Strategy
@@ -38,6 +39,8 @@ class Job:
         work: folder for what can be made again.
         facts: what the report says about the data.
         long: what becomes of long texts, once `lighten.tasks.encode.long_of` was asked.
+        group: the processes that train together, before it is known how.
+        only_plan: nothing will be trained: what takes long is not made, its time is foreseen.
     """
 
     recipe: Recipe
@@ -49,6 +52,8 @@ class Job:
     progress: Progress
     facts: dict[str, Any] = field(default_factory=dict)
     long: Long | None = None
+    group: Processes = field(default_factory=Processes)
+    only_plan: bool = False
 
     def examples(self, part: str) -> Examples:
         """Read a part of the data."""
@@ -118,6 +123,7 @@ class Setup:
             result.json holds it, and returns that with what it adds; None where there is nothing more.
         closing_seconds: what `closing` will take, kept free at the end of a clock; `closing_time` finds it.
         closing_time: times `closing` on the model before training, where there is a clock.
+        ahead_seconds: what a training does before its first step and a plan leaves out.
         deliver: adds to the folder of the finished checkpoint what serves it without torch; None where nothing does.
     """
 
@@ -135,6 +141,7 @@ class Setup:
     closing: Callable[[Any, dict[str, Any]], dict[str, Any]] | None = None
     closing_seconds: float = 0.0
     closing_time: Callable[[Any], float] | None = None
+    ahead_seconds: float = 0.0
     deliver: Callable[[Path], None] | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,11 @@ from lighten.tasks.modify import modified
 from lighten.tasks.policy import limit_of, order_of, peak_rate, tokens_per_step
 from lighten.train.datasets.dataset import Dataset
 from lighten.train.datasets.masked import MaskedRows
-from lighten.train.datasets.packed import PackedBlocks
+from lighten.train.datasets.packed import PackedBlocks, Tokens
+from lighten.train.datasets.pieces import Pieces
 from lighten.train.datasets.streams import Streams
+from lighten.train.datasets.token_store import TokenStore
+from lighten.train.datasets.tokenised import tokenised
 from lighten.train.evaluate import Losses, losses_of
 from lighten.train.objectives import CausalLanguageModel, CausalStream, MaskedLanguageModel, Objective
 from lighten.train.orders import Order, Sequential
@@ -75,21 +79,23 @@ class LanguageModeling:
             from_scratch=train.from_scratch,
         )
 
-    def _encode(self, part: str) -> list[Ids]:
-        texts = self.job.examples(part).texts
-        tokenizer = read_tokenizer(self.job.source)
-        with_ends = self.kind == "masked"
-        return [
-            np.array(item.ids, np.int32) for item in tokenizer.encode_batch_fast(texts, add_special_tokens=with_ends)
-        ]
+    def _encode(self, part: str) -> TokenStore:
+        """Return a part's documents, tokenised once by the first process and read through memory maps.
 
-    def _some(self, part: str, encoded: list[Ids]) -> list[Ids]:
+        Causal models see them one after another, each closed by an end token.
+        """
+        job, texts = self.job, self.job.examples(part).texts
+        tokenizer, masked = read_tokenizer(job.source), self.kind == "masked"
+        end = None if masked else self.special.get("eos", self.special.get("sep", self.pad_id))
+        return job.group.first(lambda: tokenised(job.work / "tokens", tokenizer, texts, end_id=end, special=masked))
+
+    def _some(self, part: str, encoded: TokenStore) -> Sequence[Ids]:
         """Return the documents of a held-out part that are judged: whole ones, drawn with the seed."""
         wanted, clock = self.train.held_out_tokens, self.recipe.clock_seconds
         if part == "train" or wanted == "all" or (wanted == "auto" and clock is None):
             return encoded
         most = wanted if isinstance(wanted, int) else int(PER_MINUTE * (clock or 0.0) / 60)
-        lengths = np.array([len(ids) for ids in encoded])
+        lengths = encoded.lengths - (self.kind == "causal")  # the end token is no part of the document
         order = np.random.default_rng(self.seed).permutation(len(encoded))
         enough = int(np.searchsorted(np.cumsum(lengths[order]), most * (2 if part == "test" else 1))) + 1
         chosen = np.sort(order[:enough])
@@ -103,13 +109,12 @@ class LanguageModeling:
         """Return a part as rows: masked texts cut into pieces of the limit, packed blocks, or a stream."""
         train, encoded = self.train, self.encoded[part]
         if self.kind == "masked":
-            rows = _pieces(encoded, self.limit, self.special)
+            rows = Pieces(encoded, self.limit, self.special.get("cls"))
             special = sorted({number for name, number in self.special.items() if name != "unk"} | {self.pad_id})
             return MaskedRows(
                 rows, self.pad_id, self.special["mask"], self.vocabulary, special, train.mask_probability, self.seed
             )
-        end = self.special.get("eos", self.special.get("sep", self.pad_id))
-        stream = np.concatenate([np.append(ids, end).astype(np.int32) for ids in encoded])
+        stream: Tokens = encoded.flat if isinstance(encoded, TokenStore) else np.concatenate(encoded)
         if train.segment is not None and part == "train":
             side_by_side = max(1, min(STREAM_ROWS, len(stream) // (4 * train.segment)))
             return Streams(stream, side_by_side, train.segment)
@@ -175,22 +180,3 @@ class LanguageModeling:
         if model is not None:
             self._last = losses_of(model, self.datasets[part], self._evaluation(), precision)
         return Quality("perplexity", perplexity(self._last, self.seed), self._last.total, higher_is_better=False)
-
-
-def _pieces(encoded: list[Ids], limit: int, special: dict[str, int]) -> list[Ids]:
-    """Cut texts that are too long into pieces, each with the first and last token of its text around it."""
-    rows: list[Ids] = []
-    for ids in encoded:
-        if len(ids) <= limit:
-            rows.append(ids)
-            continue
-        inner = ids[1:-1] if "cls" in special and ids[0] == special["cls"] else None
-        if inner is None:
-            rows += [ids[start : start + limit] for start in range(0, len(ids), limit)]
-        else:
-            step = limit - 2
-            rows += [
-                np.concatenate([ids[:1], inner[start : start + step], ids[-1:]])
-                for start in range(0, len(inner), step)
-            ]
-    return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from lighten.errors import InputError
 from lighten.tasks.job import Built, Job, Setup
 from lighten.tasks.settings import CLOSING_SECONDS, kept_choice
 from lighten.tasks.soup import Member, Shifted, Soup, State, copied, joined, members_in, seed_of, stir
+from lighten.train.bookkeeping import tell
 from lighten.train.checkpoint import Checkpoints
 from lighten.train.loop import Training
 from lighten.train.metrics import Sink
@@ -97,17 +99,24 @@ class Members:
 
     def _averaged(self, training: Training, members: Sequence[Member]) -> Report:
         """Leave the average in the training's model."""
+        took: list[float] = []
 
         def judge(weights: State) -> Look:
+            begun = time.monotonic()
             training.model.load_state_dict(weights)
             training.model.eval()
-            return self._validate(training, training.precision)
+            look = self._validate(training, training.precision)
+            took.append(time.monotonic() - begun)
+            return look
 
-        weights, look, averaged = stir(members, judge)
+        def room() -> bool:
+            # Another look, one more at what was kept before it, and the test part.
+            looks = 2.0 + self.setup.test_share
+            return self.job.clock.left > looks * max(took) + CLOSING_SECONDS + self.setup.closing_seconds
+
+        weights, look, averaged = stir(members, judge, room)
         training.model.load_state_dict(weights)
-        report = joined(members, look, averaged)
-        self._tell(report, look)
-        return report
+        return self._told(joined(members, look, averaged, sum(took)), look)
 
     def _training(self, number: int, before: Sequence[Member]) -> Training:
         sampler, strategy = self.setup.sampler, self.job.strategy
@@ -146,7 +155,8 @@ class Members:
         self._look = self.setup.validate(training.model, precision)
         return self._look
 
-    def _tell(self, report: Report, look: Look) -> None:
+    def _told(self, report: Report, look: Look) -> Report:
+        """Tell the sinks of the look at the average; returns the report with what could not be done."""
         record = {
             "step": report.steps,
             "seconds": report.seconds,
@@ -156,8 +166,10 @@ class Members:
             "validation": round(look.score, 3),
             "validation_loss": look.loss,
         }
-        for sink in self.sinks:
-            sink.write(record)
+        failed = [text for text in tell(self.sinks, lambda sink: sink.write(record)) if text not in report.notes]
+        for text in failed:
+            self.job.progress.note(text)
+        return replace(report, notes=[*report.notes, *failed])
 
 
 def folder_of(work: Path, number: int) -> Path:

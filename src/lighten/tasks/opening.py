@@ -10,7 +10,7 @@ from lighten import data as data_room
 from lighten.data.work import Work
 from lighten.errors import InputError
 from lighten.pipeline import Artifact, Workspace, digest
-from lighten.pipeline.artifact import versions
+from lighten.pipeline.artifact import OUTCOMES, versions
 from lighten.progress import Progress
 from lighten.recipe import Recipe
 from lighten.sources import resolve
@@ -22,7 +22,7 @@ NOT_OF_THE_RESULT = ("checkpoint_seconds", "track", "recoveries")
 
 
 def identify(recipe: Recipe, base: Path | None, progress: Progress) -> tuple[str, Path]:
-    """Return what stands for the training (recipe, data, model, versions) and the model's folder.
+    """Return what stands for the training (recipe, data, model, versions of packages and code) and the model's folder.
 
     Raises:
         InputError: a source cannot be reached.
@@ -37,7 +37,7 @@ def identify(recipe: Recipe, base: Path | None, progress: Progress) -> tuple[str
     settings["train"] = {key: value for key, value in settings["train"].items() if key not in NOT_OF_THE_RESULT}
     # Another number of processes goes on with the same training: the global batches stay what they are.
     settings["train"]["parallel"] = None
-    return digest([settings, fingerprints, model.fingerprint, versions()]), model.paths[0]
+    return digest([OUTCOMES, settings, fingerprints, model.fingerprint, versions()]), model.paths[0]
 
 
 def prepare(

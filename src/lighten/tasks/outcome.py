@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from lighten.models.long_texts import Long, write_note
 from lighten.pipeline import Clock, write_json
 from lighten.pipeline.artifact import versions
 from lighten.pipeline.files import new_folder
-from lighten.tasks.job import Built, Job, Setup
+from lighten.tasks.job import Built, Job, Quality, Setup
 from lighten.train.loop import Training
+from lighten.train.memory_error import out_of_memory
 from lighten.train.settings import Report, Settings
 
 NAMES = {"accuracy": "Accuracy", "perplexity": "Perplexity", "f1_samples": "F1 (mean over texts)", "rougeL": "ROUGE-L"}
@@ -55,7 +56,7 @@ def save_model(
     Raises:
         BuildError: it cannot be written; the checkpoints are still there.
     """
-    with _saving("model"), new_folder(out / "model") as folder:
+    with saving("model"), new_folder(out / "model") as folder:
         save_auto(model, folder, source)
         write_note(folder, long or Long())
         if deliver is not None:
@@ -63,13 +64,31 @@ def save_model(
 
 
 def judged(setup: Setup, training: Training, report: Report, model: Any) -> dict[str, Any]:
-    """Return the quality on validation and on the sealed test, each with its interval."""
+    """Return the quality on validation and on the sealed test, each with its interval.
+
+    Measured where the training was, which is what a clock has kept time free for; the model ends on the CPU.
+    """
     # The last look at validation was at these very weights, unless others were put back.
-    seen = model if report.restored else None
-    validation = setup.judge(seen, "validation", training.precision)
-    test = setup.judge(model, "test", training.precision)
+    validation = (
+        _measured(setup, training, model, "validation")
+        if report.restored
+        else setup.judge(None, "validation", training.precision)
+    )
+    test = _measured(setup, training, model, "test")
+    model.to("cpu")
     found = {"metric": setup.metric, "validation": validation.to_dict(), "test": test.to_dict()}
     return found if setup.closing is None else setup.closing(model, found)
+
+
+def _measured(setup: Setup, training: Training, model: Any, part: str) -> Quality:
+    """Judge the model on the device of the training; on the CPU where it does not fit beside what was trained."""
+    device = training.strategy.device
+    try:
+        return setup.judge(model.to(device), part, training.precision)
+    except (RuntimeError, MemoryError) as error:
+        if device.type == "cpu" or not out_of_memory(error):
+            raise
+    return setup.judge(model.to("cpu"), part, replace(training.precision, name="fp32", device="cpu"))
 
 
 def write_result(
@@ -111,7 +130,7 @@ def write_result(
         "recipe": recipe.resolved(),
         **facts,
     }
-    with _saving("result"):
+    with saving("result"):
         write_json(out / "result.json", result)
     return result
 
@@ -135,7 +154,7 @@ def finite(value: Any) -> Any:
 
 
 @contextmanager
-def _saving(what: str) -> Iterator[None]:
+def saving(what: str) -> Iterator[None]:
     """Say in one line that something cannot be saved (disk full): the checkpoints are still there."""
     try:
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from lighten.errors import LightenError
@@ -31,7 +31,7 @@ class Elsewhere(LightenError):
 class Processes:
     """This process among those that train together."""
 
-    here: group.Process
+    here: group.Process = field(default_factory=group.Process)
 
     @property
     def rank(self) -> int:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from lighten.pipeline import Clock
 from lighten.progress import Progress
@@ -18,7 +21,7 @@ from lighten.tasks.opening import identify, prepare
 from lighten.tasks.settings import settings_of
 from lighten.train.estimate import estimate
 from lighten.train.parallel.auto import choose, memory_per_process
-from lighten.train.parallel.group import Process
+from lighten.train.parallel.group import Process, threads
 from lighten.train.parallel.strategy import Strategy
 from lighten.train.precision import Precision, choose_by_step
 from lighten.train.probing import step, still_optimizer, untouched
@@ -52,18 +55,20 @@ def plan(recipe: Recipe, *, base: Path | None = None, progress: Progress | None 
     progress = progress or Progress()
     parallel = recipe.train.parallel
     processes = parallel.processes or 1
-    with tempfile.TemporaryDirectory() as folder:
+    here = Process(0, processes, 0, processes)
+    with tempfile.TemporaryDirectory() as folder, _threads_of(here):
         scope, source = identify(recipe, base, progress)
         table = prepare(recipe, Path(folder), base, progress, scope)
-        job = Job(recipe, source, table.path, Path(folder), Strategy(), Clock(recipe.clock_seconds), progress)
+        clock, strategy = Clock(recipe.clock_seconds), Strategy(device=here.device)
+        job = Job(recipe, source, table.path, Path(folder), strategy, clock, progress, only_plan=True)
         setup: Setup = task_of(job).setup()
+        clock.before += setup.ahead_seconds  # as if it had been done
         built = setup.build()
         base_mb = built.base_mb()  # before steps are timed: memory that they free stays with the process
-        settings = settings_of(recipe, setup, job.clock)
-        precision = choose_by_step(built.model, middle_batch(setup), setup.objective, None, settings.precision)
-        here = Process(0, processes, 0, processes)
         count = sum(parameter.numel() for parameter in built.model.parameters())
         chosen = choose(parallel.kind, count, memory_per_process(here), processes, here.device.type == "cuda")
+        settings = settings_of(recipe, setup, clock, _copies(chosen.name, processes))
+        precision = choose_by_step(built.model, middle_batch(setup), setup.objective, here.device, settings.precision)
         found = prediction(job, setup, built, settings, precision, chosen.name, processes, base_mb)
         built.undo.close()
     return {
@@ -98,7 +103,10 @@ def prediction(
     train = job.recipe.train
     started = job.clock.spent
     budget = job.clock.budget
+    if not train.parallel.cpu_offload:
+        built.model.to(job.strategy.device)  # where the format was asked for nothing has moved it yet
     speed, look = measured_speed(built.model, setup, precision, min(SECONDS, 0.01 * (budget or 1e9)))
+    look /= _copies(parallel, processes)
     found = estimate(
         built.model,
         settings,
@@ -146,6 +154,23 @@ def prediction(
         "steps": found.steps,
         "notes": notes,
     }
+
+
+def _copies(parallel: str, processes: int) -> int:
+    """Return how many copies of the model share a look."""
+    return processes if parallel in ("ddp", "fsdp") else 1
+
+
+@contextmanager
+def _threads_of(here: Process) -> Iterator[None]:
+    """Give this process the threads of one of several that train together; speed is multiplied by their number."""
+    share, before = threads(here.local_size), torch.get_num_threads()
+    if here.world_size > 1 and share is not None:
+        torch.set_num_threads(share)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def middle_batch(setup: Setup) -> Any:

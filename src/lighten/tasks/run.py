@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from lighten.pipeline.artifact import versions
 from lighten.pipeline.lock import locked
 from lighten.progress import Progress
 from lighten.recipe import Recipe
+from lighten.tasks.frozen import forget_activations, forget_leftovers
 from lighten.tasks.job import Job, Setup
 from lighten.tasks.members import Members, count_members
 from lighten.tasks.opening import forget, forget_checkpoints, identify, prepare
@@ -88,18 +90,26 @@ def _train(order: Order, group: Processes) -> dict[str, Any]:
         clock.started = order.started
     if group.rank == 0 and order.restart:
         forget(work)
+        forget_activations(work)
         (out / "result.json").unlink(missing_ok=True)
         clock.before = 0.0
+    if group.rank == 0:
+        forget_leftovers(work)
     group.barrier()
     scope, source = group.first(lambda: identify(recipe, base, progress))
     known = finished(out, scope)
     if known is not None:
+        if group.rank == 0:  # a kill after the result may have left them
+            forget_checkpoints(work)
+            forget_activations(work)
         progress.note("nothing to do: this training is finished; --restart trains again")
         return known
     Checkpoints(work / "checkpoints", fingerprint=scope).elapsed()  # another recipe's is refused at once
     table = group.first(lambda: prepare(recipe, work, base, progress, scope))
-    job = Job(recipe, source, table.path, work, Strategy(), clock, progress)
-    setup: Setup = task_of(job).setup()
+    job = Job(recipe, source, table.path, work, Strategy(device=group.here.device), clock, progress, group=group)
+    task = task_of(job)
+    begun = time.monotonic()
+    setup: Setup = task.setup()
     built = setup.build()
     base_mb = built.base_mb()
     precision = precision_of(job, setup, built, group)
@@ -107,7 +117,7 @@ def _train(order: Order, group: Processes) -> dict[str, Any]:
     if group.rank == 0:
         write_json(out / "environment.json", {"machine": describe(), "versions": versions()})
         _write_recipe(recipe, out)
-    settings = probed(job, setup, built, settings_of(recipe, setup, clock), precision)
+    settings = probed(job, setup, built, settings_of(recipe, setup, clock, strategy.copies), precision)
     predicted = None
     if group.rank == 0:
         count = strategy.world_size
@@ -121,8 +131,9 @@ def _train(order: Order, group: Processes) -> dict[str, Any]:
         for sink in sinks:
             sink.close()
     # Of the training: what follows holds a second model.
+    fit_seconds = round(time.monotonic() - begun, 2)
     held_mb = round(held(training.model, training.optimizer).total / 1e6, 2)
-    seen = {"peak_memory_mb": round(own_peak_mb(), 1), "held_mb": held_mb}
+    seen = {"peak_memory_mb": round(own_peak_mb(), 1), "held_mb": held_mb, "fit_seconds": fit_seconds}
     model = whole(training, setup, built)
     if group.rank:
         group.barrier()  # the first process measures and writes
@@ -134,6 +145,7 @@ def _train(order: Order, group: Processes) -> dict[str, Any]:
     with suppress(OSError):
         clock.tick(force=True)
     forget_checkpoints(work)
+    forget_activations(work)
     group.barrier()
     return result
 

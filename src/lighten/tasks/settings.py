@@ -11,6 +11,7 @@ from lighten.pipeline import Clock, read_json, write_json
 from lighten.recipe import Recipe
 from lighten.tasks.job import Built, Job, Setup
 from lighten.tasks.opening import FOUND
+from lighten.tasks.outcome import saving
 from lighten.tasks.parallel import Processes
 from lighten.train.micro_probe import largest_micro
 from lighten.train.precision import Precision, agreed, choose_by_step
@@ -24,14 +25,21 @@ CLOSING_SECONDS = 2.5
 """For the model to be saved and the page to be written, at the end of a clock."""
 
 
-def settings_of(recipe: Recipe, setup: Setup, clock: Clock) -> Settings:
-    """Return how to train: the recipe's wishes, and the task's choices where it says ``auto``."""
+def settings_of(recipe: Recipe, setup: Setup, clock: Clock, copies: int = 1) -> Settings:
+    """Return how to train: the recipe's wishes, and the task's choices where it says ``auto``.
+
+    Args:
+        recipe: of the user.
+        setup: of the task.
+        clock: of the whole command.
+        copies: of the model among which a look is shared; the test part is one process's work.
+    """
     train = recipe.train
     rate = train.learning_rate
     return Settings(
         epochs=recipe.train_epochs,
         seconds=None if clock.budget is None else max(1.0, clock.left - CLOSING_SECONDS),
-        last_looks=1.0 + setup.test_share,  # the last one, and the test part
+        last_looks=1.0 + setup.test_share * copies,  # the last one, and the test part
         learning_rate=setup.rate if isinstance(rate, str) else rate,
         schedule=train.schedule,
         warmup=train.warmup,
@@ -69,7 +77,8 @@ def precision_of(job: Job, setup: Setup, built: Built, processes: Processes) -> 
     chosen = Precision(**(known or find()))
     chosen = agreed(chosen, processes.agree)
     if known is None and processes.rank == 0:
-        write_json(file, vars(chosen))
+        with saving("choice"):
+            write_json(file, vars(chosen))
     job.progress.note(f"precision {chosen.name}: {chosen.reason}")
     return chosen
 
@@ -140,8 +149,14 @@ def _kept(job: Job, name: str) -> Path:
 
 
 def kept_choice(job: Job, name: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return what was found by trying at the first attempt of this training, or find it now and keep it."""
+    """Return what was found by trying at the first attempt of this training, or find it now and keep it.
+
+    Raises:
+        BuildError: it cannot be kept.
+    """
     file = _kept(job, name)
     if not file.exists():
-        write_json(file, find())
+        found = find()
+        with saving("choice"):
+            write_json(file, found)
     return dict(read_json(file))

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 from lighten.pipeline import read_json, write_json
 from lighten.pipeline.files import new_folder
-from lighten.tasks.outcome import finite
+from lighten.tasks.outcome import finite, saving
 from lighten.train.loop import Training
 from lighten.train.metrics import Sink
 from lighten.train.settings import Look, Report
@@ -85,9 +85,12 @@ class Soup:
         return found
 
     def keep(self, number: int, training: Training, report: Report, look: Look) -> Member:
-        """Write a finished member down."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with new_folder(self.folder / str(number)) as target:
+        """Write a finished member down.
+
+        Raises:
+            BuildError: it cannot be written; its checkpoints are still there.
+        """
+        with saving("weights of a finished training"), new_folder(self.folder / str(number)) as target:
             weights = {
                 name: value.detach().contiguous().clone() for name, value in training.model.state_dict().items()
             }
@@ -101,7 +104,9 @@ class Soup:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def stir(members: Sequence[Member], judge: Callable[[State], Look]) -> tuple[State, Look, list[int]]:
+def stir(
+    members: Sequence[Member], judge: Callable[[State], Look], room: Callable[[], bool] = lambda: True
+) -> tuple[State, Look, list[int]]:
     """Return the weights to keep: the average of all members, or of those that help.
 
     The average of all is taken where it is no worse on validation than the best member. Else members are added from
@@ -110,9 +115,10 @@ def stir(members: Sequence[Member], judge: Callable[[State], Look]) -> tuple[Sta
     Args:
         members: at least one.
         judge: looks at the validation split with some weights.
+        room: whether there is time to try another member; where not, what is kept by then is taken.
 
     Returns:
-        Weights, their look, and the numbers of the members in them.
+        Weights, their look, and the numbers of the members in them. They are what `judge` looked at last.
     """
     order = sorted(range(len(members)), key=lambda number: _loss(members[number].look))
     best = members[order[0]].look
@@ -121,13 +127,20 @@ def stir(members: Sequence[Member], judge: Callable[[State], Look]) -> tuple[Sta
     look = judge(average)
     if len(members) == 1 or _loss(look) <= _loss(best):
         return average, look, everyone
-    kept = [order[0]]
+    kept, seen = [order[0]], everyone
     for number in order[1:]:
-        tried = judge(mean([members[n].weights for n in [*kept, number]]))
-        if _loss(tried) <= _loss(best):
-            kept, best = [*kept, number], tried
-    chosen = mean([members[number].weights for number in kept])
-    return chosen, judge(chosen), sorted(kept)
+        # All of them together were looked at above, and are worse than the best.
+        if len(kept) + 1 == len(members) or not room():
+            break
+        seen = [*kept, number]
+        average = mean([members[n].weights for n in seen])
+        look = judge(average)
+        if _loss(look) <= _loss(best):
+            kept, best = seen, look
+    if seen != kept:
+        average = mean([members[number].weights for number in kept])
+        look = judge(average)
+    return average, look, sorted(kept)
 
 
 def copied(state: State) -> State:
@@ -155,13 +168,14 @@ def mean(files: Sequence[Path]) -> State:
     return found
 
 
-def joined(members: Sequence[Member], look: Look, averaged: Sequence[int]) -> Report:
+def joined(members: Sequence[Member], look: Look, averaged: Sequence[int], looked: float = 0.0) -> Report:
     """Return the report of all members as of one training: steps and seconds go on from one to the next.
 
     Args:
         members: as trained.
-        look: at the averaged weights.
+        look: at the averaged weights, the last one there was.
         averaged: numbers of the members in them.
+        looked: seconds of looks at averages.
     """
     history: list[dict[str, Any]] = []
     steps, seconds = 0, 0.0
@@ -174,15 +188,16 @@ def joined(members: Sequence[Member], look: Look, averaged: Sequence[int]) -> Re
     tokens = sum(report.tokens_per_second * report.seconds for report in reports)
     return replace(
         reports[-1],
-        seconds=round(seconds, 2),
+        seconds=round(seconds + looked, 2),
         steps=steps,
         epochs=round(sum(report.epochs for report in reports), 3),
         tokens_per_second=round(tokens / max(seconds, 1e-9), 1),
         best=look.score,
         best_step=steps,
         history=[*history, {**history[-1], "loss": None, "validation": round(look.score, 3)}],
+        seconds_of_looks=round(sum(report.seconds_of_looks for report in reports) + looked, 2),
         checkpoint_seconds=round(sum(report.checkpoint_seconds for report in reports), 2),
-        restored=True,
+        restored=False,
         notes=[note for report in reports for note in report.notes],
         soup={
             "members": len(members),

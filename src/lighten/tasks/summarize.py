@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from lighten.errors import InputError
-from lighten.models.auto import hidden_width, load_auto, positions_of, written_positions
+from lighten.models.attention.pattern import NOTE
+from lighten.models.auto import first_token_global, hidden_width, load_auto, positions_of, written_positions
 from lighten.models.checkpoint import read_config
 from lighten.models.layout import LAYOUTS
 from lighten.models.warm_start import load_from_encoder
@@ -26,6 +27,10 @@ from lighten.train.settings import Look
 
 SUMMARY_TOKENS = 256
 """Longest summary learned."""
+FULL_ATTENTION_TOKENS = 1024
+"""Of a text that a model with full attention reads unless the recipe asks for more: it costs their square."""
+WINDOWED = ("led", "bigbird_pegasus", "pegasus_x")
+"""Encoder-decoders whose encoder attends within windows or blocks of itself."""
 ENCODERS = (*LAYOUTS, "modernbert", "mpnet", "deberta-v2")
 """Model types that have no decoder."""
 
@@ -36,12 +41,23 @@ class Summarize:
     def __init__(self, job: Job) -> None:
         self.job, self.recipe, self.train = job, job.recipe, job.recipe.train
         model = self._load()
-        self.limit = limit_of(self.train.max_tokens, positions_of(model), 1024)
+        self.limit = self._limit(model)
         self.width = hidden_width(model)
         self.written = Written(self.job, self.limit, written_positions(model))
         self.pairs = {part: self._pairs(part, model) for part in PARTS}
         self._loaded: Any = model
         self._last = Losses([], [])
+
+    def _limit(self, model: Any) -> int:
+        """Return the tokens read of a text: asked for, or all the model takes where that costs no square of them."""
+        positions = positions_of(model)
+        limit = limit_of(self.train.max_tokens, positions, None if reads_in_windows(model) else FULL_ATTENTION_TOKENS)
+        if positions is not None and limit < positions and self.train.max_tokens is None:
+            self.job.progress.note(
+                f"texts are read up to {limit:,} of the {positions:,} tokens that the model takes, since it attends "
+                "fully; train.max_tokens asks for more"
+            )
+        return limit
 
     def _load(self) -> Any:
         if self.train.from_encoder:
@@ -70,7 +86,8 @@ class Summarize:
             targets = [ids[1:] if len(ids) > 1 and ids[0] == start else ids for ids in targets]
         if start is None and model.config.model_type != "mbart":
             start = model.config.pad_token_id
-        return PairRows(sources.encoded, targets, int(model.config.pad_token_id or 0), start)
+        pad = int(model.config.pad_token_id or 0)
+        return PairRows(sources.encoded, targets, pad, start, first_token_global(model))
 
     def build(self) -> Built:
         """Load the model and modify it as the recipe says."""
@@ -121,3 +138,10 @@ class Summarize:
             self._last = losses_of(model, self.pairs[part], SequenceToSequence(), precision)
         interval = perplexity(self._last, self.recipe.seed)
         return Quality("perplexity", interval, self._last.total, higher_is_better=False)
+
+
+def reads_in_windows(model: Any) -> bool:
+    """Return whether the time of an encoder-decoder's reading is linear in the length: LED, or an extended encoder."""
+    if model.config.model_type in WINDOWED:
+        return getattr(model.config, "attention_type", "block_sparse") == "block_sparse"
+    return getattr(getattr(model.config, "encoder", None), NOTE, None) is not None

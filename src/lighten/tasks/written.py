@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lighten.errors import InputError
 from lighten.export.summarizer_bundle import Summarizing, add_graphs, can_export
 from lighten.measure.summaries import compare_summaries, usual_length
 from lighten.models.long_texts import Long, fit_texts
@@ -20,8 +21,6 @@ from lighten.tasks.job import Job
 METRIC = "rougeL"
 """Of the measures, the one that is the quality; the others stand beside it."""
 PARTS = ("validation", "test")
-TIMED = 2
-"""Documents written to tell how long all will take."""
 SAMPLES = 3
 """Texts kept for the self-test of the folder."""
 CLOSING_SHARE = 0.25
@@ -35,6 +34,9 @@ class Written:
         job: of the user.
         limit: tokens the model reads.
         writes: tokens the model can write; None where nothing limits it.
+
+    Raises:
+        InputError: summaries may be as long as the pieces they are of, so that joining them shortens nothing.
     """
 
     def __init__(self, job: Job, limit: int, writes: int | None = None) -> None:
@@ -42,6 +44,12 @@ class Written:
         # One position is the start token's.
         most = min(self.how.max_tokens, (writes or self.how.max_tokens + 1) - 1)
         self.limit = min(limit, self.how.chunk or limit)
+        if self.how.chunk is not None and most >= self.limit:
+            raise InputError(
+                f"a piece must be longer than its summary: pieces have {self.limit} tokens (chunk {self.how.chunk}, "
+                f"model {limit}), summaries up to {most} (generate.max_tokens {self.how.max_tokens})",
+                "generate.chunk",
+            )
         self.writing = Writing(self.how.beams, most, self.how.length_penalty, self.how.no_repeat)
         self.tokenizer = read_tokenizer(job.source)
 
@@ -70,14 +78,15 @@ class Written:
     def closing_time(self, model: Any) -> float:
         """Return the seconds that measuring will take: a clock keeps them free.
 
-        Timed before the training on a few texts. A model that knows nothing rarely stops early, so it is rather too
-        much; and it is no more than `CLOSING_SHARE` of the time left, in which as many texts are measured as fit.
+        Timed before the training on the text of middle length: one alone, since a long one may take minutes. A model
+        that knows nothing rarely stops early, so it is rather too much; and it is no more than `CLOSING_SHARE` of the
+        time left, in which as many texts are measured as fit.
         """
         count = sum(len(self._places(part)) for part in PARTS)
-        texts = [self.job.examples("validation").texts[place] for place in self._places("validation")[:TIMED]]
+        texts = sorted((self.job.examples("validation").texts[at] for at in self._places("validation")), key=len)
         begun = time.perf_counter()
-        self.write(model, texts)
-        each = (time.perf_counter() - begun) / max(1, len(texts))
+        self.write(model, texts[len(texts) // 2 :][:1])
+        each = time.perf_counter() - begun
         return float(min(each * count, CLOSING_SHARE * max(0.0, self.job.clock.left)))
 
     def measured(self, model: Any, found: dict[str, Any], seconds: float | None = None) -> dict[str, Any]:
@@ -127,11 +136,11 @@ class Written:
                               self.how.again)  # fmt: skip
 
     def _within(self, model: Any, texts: list[str], seconds: float | None) -> list[str]:
-        """Write in steps that double until the time is up; without a limit all at once."""
+        """Write one text, then in steps that double until the time is up; without a limit all at once."""
         if seconds is None:
             return self.write(model, texts)
         found: list[str] = []
-        begun, step = time.perf_counter(), 4
+        begun, step = time.perf_counter(), 1
         while len(found) < len(texts):
             found += self.write(model, texts[len(found) : len(found) + step])
             spent = time.perf_counter() - begun

@@ -7,9 +7,11 @@ Exact: without dropout a frozen layer says the same in every epoch. Of the three
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,6 +30,8 @@ LIMIT = 20 * 10**9
 """Bytes that one cache may take unless told otherwise."""
 SPARE = 0.1
 """Share of the free disk that stays free."""
+TIMED = 3
+"""Batches from which the time of all is foreseen."""
 
 
 def activation_bytes(tokens: int, hidden: int, half: bool = False) -> int:
@@ -107,6 +111,46 @@ def cache_activations(
             found = _open(path, (int(starts[-1]), hidden), kind)
     assert found is not None
     return CachedRows(found, starts)
+
+
+def bottom_seconds(
+    model: Any, encoded: Sequence[Ids], pad_id: int, layers: int, precision: Precision, budget: int = 4096
+) -> float:
+    """Return the seconds that `cache_activations` would take, from `TIMED` batches between the shortest and longest.
+
+    Args:
+        model: a BERT-type model, on any device.
+        encoded: token ids per text.
+        pad_id: the padding token.
+        layers: how many bottom layers to run.
+        precision: of the forward pass.
+        budget: tokens per batch, padding included.
+    """
+    lengths = np.array([len(ids) for ids in encoded], np.int64)
+    plan = plan_batches(lengths, budget, None)
+    if not plan:
+        return 0.0
+    chosen = [plan[at] for at in sorted({int(at) for at in np.linspace(0, len(plan) - 1, TIMED)})]
+    spent, tokens = 0.0, 0
+    with bottom_only(model, layers) as base, torch.no_grad(), precision.context():
+        training, device = base.training, next(base.parameters()).device
+        base.eval()
+        try:
+            for number, index in enumerate([chosen[0], *chosen]):  # the first one wakes the threads
+                batch = pad(encoded, index, pad_id).to(device)
+                begun = time.perf_counter()
+                base(**batch.inputs).last_hidden_state.float().cpu()
+                if number:
+                    spent, tokens = spent + time.perf_counter() - begun, tokens + math.prod(batch.shape)
+        finally:
+            base.train(training)
+    return spent / tokens * sum(len(index) * int(lengths[index].max()) for index in plan)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a process that was killed has half written; no other one may be writing."""
+    for file in folder.glob(".activations-*"):
+        file.unlink(missing_ok=True)
 
 
 def _compute(

@@ -76,11 +76,17 @@ class Bookkeeping:
             self._tell(state, lambda sink: sink.write(record))
 
     def _tell(self, state: State, what: Callable[[Sink], None]) -> None:
-        """Do something with every sink; metrics that cannot be written (disk full) stop no training."""
-        for sink in self.sinks:
-            try:
-                what(sink)
-            except OSError as error:
-                text = f"metrics cannot be written: {error}"
-                if text not in state.notes:
-                    self.note(state, text)
+        for text in tell(self.sinks, what):
+            if text not in state.notes:
+                self.note(state, text)
+
+
+def tell(sinks: Sequence[Sink], what: Callable[[Sink], None]) -> list[str]:
+    """Do something with every sink, and return what failed: metrics that cannot be written stop no training."""
+    failed = []
+    for sink in sinks:
+        try:
+            what(sink)
+        except OSError as error:
+            failed.append(f"metrics cannot be written: {error}")
+    return failed

@@ -95,29 +95,34 @@ class Checkpoints:
     def _write(self, tensors: Mapping[str, torch.Tensor | Part], content: dict[str, Any]) -> None:
         assert self.folder is not None
         strategy, saving = self.strategy, self.folder / SAVING
+        # Every process must reach every exchange, whatever fails where; in the end all know of it.
+        failure: Exception | None = None
         if strategy.rank == 0:
             shutil.rmtree(saving, ignore_errors=True)
-            saving.mkdir(parents=True)
-        strategy.barrier()
-        failure: Exception | None = None
-        try:
-            entry = write_shard(tensors, saving, strategy.rank, strategy.owns_plain)
-            write_json(saving / f"shard-{strategy.rank:05}.json", entry)
-        except (OSError, SafetensorError) as error:  # every process must reach the barrier
-            failure = error
-        strategy.barrier()
-        if strategy.rank == 0 and failure is None:
             try:
-                files = sorted(saving.glob("shard-*.json"))
-                if len(files) == strategy.world_size:
-                    write_json(saving / "state.json", {**content, "shards": [read_json(file) for file in files]})
-                    self._turn(saving)
+                saving.mkdir(parents=True)
             except OSError as error:
                 failure = error
         strategy.barrier()
-        if failure is not None:
-            shutil.rmtree(saving, ignore_errors=True)
-            raise OSError(str(failure)) from failure
+        try:
+            entry = write_shard(tensors, saving, strategy.rank, strategy.owns_plain)
+            write_json(saving / f"shard-{strategy.rank:05}.json", entry)
+        except (OSError, SafetensorError) as error:
+            failure = failure or error
+        whole = not strategy.anywhere(failure is not None)
+        if strategy.rank == 0 and whole:
+            try:
+                shards = [read_json(file) for file in sorted(saving.glob("shard-*.json"))]
+                if len(shards) != strategy.world_size:  # a disk for each machine
+                    raise OSError(f"{len(shards)} of {strategy.world_size} parts are in {saving}: all must see it")
+                write_json(saving / "state.json", {**content, "shards": shards})
+                self._turn(saving)
+            except OSError as error:
+                failure = error
+        if strategy.anywhere(failure is not None):
+            if strategy.rank == 0:
+                shutil.rmtree(saving, ignore_errors=True)
+            raise OSError(str(failure or "another process could not write its part")) from failure
 
     def _turn(self, saving: Path) -> None:
         """Let the finished folder become the last checkpoint, and the last one the previous."""

@@ -51,15 +51,15 @@ def losses_of(
     """Return the loss of every batch without gradients; the same on every process.
 
     Args:
-        model: what forward passes go through; left in evaluation mode.
+        model: what forward passes go through, on any device; left in evaluation mode.
         dataset: the held-out part.
         objective: the loss.
         precision: of the forward pass.
         budget: tokens per batch, padding included.
-        strategy: the processes among which rows are dealt.
+        strategy: the processes among which rows are dealt; without one, this process and the model's device.
         tick: called after every batch.
     """
-    strategy = strategy or Strategy()
+    strategy = strategy or Strategy(device=place(model))
     model.eval()
     sums: list[float] = []
     units: list[float] = []
@@ -74,3 +74,9 @@ def losses_of(
             tick()
     both = strategy.total([*sums, *units])
     return Losses(both[: len(sums)], both[len(sums) :])
+
+
+def place(model: Any) -> torch.device:
+    """Return the device a model is on, the CPU for one without parameters."""
+    first = next(model.parameters(), None)
+    return torch.device("cpu") if first is None else first.device

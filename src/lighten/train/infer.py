@@ -12,6 +12,7 @@ import torch
 from lighten.progress import Stage
 from lighten.train.batches import Ids, plan_batches
 from lighten.train.datasets.dataset import Dataset, TextRows
+from lighten.train.evaluate import place
 from lighten.train.objectives import forward
 from lighten.train.parallel.strategy import Strategy
 from lighten.train.precision import Precision
@@ -62,7 +63,7 @@ def infer_rows(
     """Run a sequence classifier over any data set, such as the cached activations of frozen layers.
 
     Args:
-        model: a transformers sequence classifier; left in evaluation mode.
+        model: a transformers sequence classifier, on any device; left in evaluation mode. What is found is on the CPU.
         dataset: the examples.
         precision: of the matrix products.
         states: keep the last hidden states of every token: two bytes per token and width.
@@ -83,22 +84,23 @@ def infer_rows(
     logits = torch.empty(len(lengths), model.config.num_labels)
     kept: torch.Tensor | None = None
     means: torch.Tensor | None = None
-    done = 0
+    done, device = 0, place(model)
     with torch.no_grad(), precision.context():
         for index in plan_batches(lengths, budget, None):
-            outputs = forward(model, dataset.batch(index), states or pooled)
+            outputs = forward(model, dataset.batch(index).to(device), states or pooled)
             rows = torch.from_numpy(index)
-            logits[rows] = outputs.logits.float()
+            logits[rows] = outputs.logits.float().cpu()
             if pooled and outputs.states is not None:
                 if means is None:
                     means = torch.empty(len(lengths), outputs.states.shape[-1])
                 mask = outputs.mask[..., None].float()
-                means[rows] = (outputs.states.float() * mask).sum(1) / mask.sum(1)
+                means[rows] = ((outputs.states.float() * mask).sum(1) / mask.sum(1)).cpu()
             if states and outputs.states is not None:
                 if kept is None:
                     kept = torch.empty(int(starts[-1]), outputs.states.shape[-1], dtype=torch.float16)
+                halves = outputs.states.half().cpu()
                 for row, i in enumerate(index):  # a copy per text costs less than indexing by token
-                    kept[int(starts[i]) : int(starts[i + 1])] = outputs.states[row, : lengths[i]].half()
+                    kept[int(starts[i]) : int(starts[i + 1])] = halves[row, : lengths[i]]
             done += int(lengths[index].sum())
             if stage is not None:
                 stage.update(done, total=int(lengths.sum()))

@@ -7,10 +7,13 @@ reports as saved (tests/train/test_layer_memory.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
+from lighten.models.attention.by_length import NAME as BY_LENGTH
+from lighten.models.attention.by_length import SHORT
 
 FULL = 4
 """Bytes of an fp32 number."""
@@ -50,7 +53,7 @@ class Shape:
         activation: name of the function.
         dropout: on states.
         attention_dropout: on attention weights.
-        attention: ``eager``, ``sdpa`` or another name of transformers.
+        attention: ``eager``, ``sdpa``, that of `lighten.models.attention.by_length`, or another name of transformers.
     """
 
     layers: float
@@ -171,6 +174,16 @@ def forward_bytes(
         predicted: share of the tokens whose vocabulary scores are computed (language models).
         device: as for `layer_bytes`.
     """
+    if shape.attention == BY_LENGTH:
+        how = (half, frozen, checkpointing, predicted, device)
+        fused, plain = replace(shape, attention="sdpa"), replace(shape, attention="eager")
+        if device != "cpu":
+            return forward_bytes(fused, rows, tokens, *how)
+        if tokens <= SHORT:
+            return forward_bytes(plain, rows, tokens, *how)
+        # As many tokens in texts just short enough for plain products may take more.
+        short = forward_bytes(plain, max(1, rows * tokens // SHORT), SHORT, *how)
+        return max(short, forward_bytes(fused, rows, tokens, *how))
     count, size = rows * tokens, 2 if half else FULL
     hidden, one = FULL * shape.hidden * count, layer_bytes(shape, rows, tokens, half, device)
     trained = max(0.0, shape.layers - frozen)

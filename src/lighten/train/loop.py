@@ -208,6 +208,7 @@ class Training:
         found = self.validate(self.precision)
         look = found if isinstance(found, Look) else Look(found)
         state.validation_seconds = self.strategy.agree(time.monotonic() - started)
+        state.seconds_of_looks += state.validation_seconds
         if looks.is_best(state, look):
             self.best_weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         looks.follow_plateau(self.settings, state, look)
@@ -233,6 +234,7 @@ class Training:
             processes=self.strategy.world_size,
             micro_tokens=state.micro_tokens,
             checkpoint_seconds=round(state.checkpoint_seconds, 2),
+            seconds_of_looks=round(state.seconds_of_looks, 2),
             restored=self.restored,
             notes=state.notes,
         )

@@ -104,7 +104,7 @@ def choose_by_step(
     if settled is not None:
         return settled
     sizes = (sum(p.numel() for p in model.parameters() if p.requires_grad == trained) for trained in (True, False))
-    key = (*sizes, batch.shape, device.type)
+    key = (*sizes, batch.shape, device.type, torch.get_num_threads())
     if key not in _by_step:
         _by_step[key] = _compare_steps(model, batch, objective, device)
     return _by_step[key]

@@ -90,6 +90,8 @@ class Report:
     micro_tokens: int | None = None
     checkpoint_seconds: float = 0.0
     """Time spent on writing checkpoints."""
+    seconds_of_looks: float = 0.0
+    """Time spent on looks at the validation split, the last one included."""
     restored: bool = False
     """Whether the weights are those of an earlier, clearly better look, not the last ones."""
     notes: list[str] = field(default_factory=list)

@@ -19,6 +19,8 @@ class State:
     elapsed: float = 0.0
     validation_seconds: float = 0.0
     """What the last validation took."""
+    seconds_of_looks: float = 0.0
+    """What all validations together took."""
     checkpoint_seconds: float = 0.0
     """What all checkpoints together took."""
     rate: float = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,20 @@ from lighten.measure.per_class import chance_of_floors, class_recalls
 from lighten.measure.quality import Comparison, compare
 from lighten.pipeline import Artifact
 from lighten.runtime import load
-from lighten.workshop.work import Work
+from lighten.workshop.work import STEP_SECONDS, Work
 
 
 def teacher_answers(work: Work, reference: Artifact) -> Artifact:
-    """Return the reference's answers to the training texts, computed once."""
+    """Return the reference's answers to the training texts, computed once; its metrics tell how long that took."""
     step, parents = {"max_tokens": work.max_tokens}, [reference, work.table]
     key = work.workspace.key("teacher", step, parents)
     # A pass that was killed goes on with the part it was in.
     context = work.context("teacher's answers", checkpoints=work.workspace.checkpoints(key))
 
     def cache(target: Path) -> dict[str, Any]:
-        return cache_teacher(reference.path, target, context)
+        started = time.monotonic()
+        metrics = cache_teacher(reference.path, target, context)
+        return {**metrics, STEP_SECONDS: round(time.monotonic() - started, 3)}
 
     return work.workspace.produce("teacher", step, parents, cache)
 

@@ -38,6 +38,7 @@ class Work:
         table: artifact with the splits.
         precision: number format of training, probed once: interrupted work goes on in the same one.
         long: what becomes of texts over `max_tokens`, in training and in serving.
+        unlabelled_most: how many of the unlabelled texts are used at most; None for all.
         stages: seconds by stage, for result.json.
         trainings: report of each training, for result.json.
         heed: called before each stage and at every step of a training; raises where the work is to be broken off.
@@ -60,6 +61,7 @@ class Work:
     max_tokens: int
     precision: Precision
     long: Long = field(default_factory=Long)
+    unlabelled_most: int | None = None
     stages: dict[str, float] = field(default_factory=dict)
     trainings: list[dict[str, Any]] = field(default_factory=list)
     heed: Callable[[], None] = lambda: None
@@ -72,6 +74,8 @@ class Work:
 
     def aside(self, scratch: Path, model: Path, mark: str, train: Examples, validation: Examples) -> Work:
         """Return the same work on another model and fewer examples, in a folder of its own that nobody keeps.
+
+        Of the unlabelled texts it uses no more than there are training examples.
 
         Args:
             scratch: existing folder.
@@ -91,6 +95,7 @@ class Work:
             config=read_config(model),
             train=train,
             validation=validation,
+            unlabelled_most=len(train),
             stages={},
             trainings=[],
         )
@@ -187,11 +192,11 @@ class Work:
 
     @cached_property
     def unlabelled(self) -> Examples | None:
-        """Texts without labels, where the recipe has some."""
+        """Texts without labels, where the recipe has some: `unlabelled_most` of them at most."""
         file = self.table.path / "unlabelled.jsonl"
         if not file.is_file():
             return None
-        texts = read_texts(file)
+        texts = read_texts(file)[: self.unlabelled_most]
         return Examples(texts, [0] * len(texts), list(range(len(texts))))
 
     def _teacher_model(self, teacher: Artifact | None) -> Path | None:

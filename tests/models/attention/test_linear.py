@@ -151,6 +151,37 @@ def test_other_precisions_keep_their_type(dtype: torch.dtype) -> None:
     torch.testing.assert_close(out.float(), wanted, atol=1e-2, rtol=1e-2)
 
 
+@pytest.mark.parametrize("pattern", [Pattern(8, 2), Pattern(8, 2, random_blocks=2, block=8)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("mask", "backward_inside"),
+    # The kernel; and plain operations, whose backward pass is torch's own.
+    [(None, False), (None, True), (torch.arange(100).expand(2, -1) > 10, False)],
+)
+def test_mixed_precision_changes_nothing_inside(
+    pattern: Pattern, dtype: torch.dtype, mask: Tensor | None, backward_inside: bool
+) -> None:
+    tensors = [x.detach().to(dtype) for x in _tensors(2, 2, 100, 8)]
+
+    def run(mixed: bool) -> list[Tensor]:
+        q, k, v = (x.clone().requires_grad_() for x in tensors)
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            out = windowed(q, k, v, mask, pattern)
+            loss = (out.float() ** 2).sum()
+            if backward_inside:
+                loss.backward()
+        if not backward_inside:
+            loss.backward()
+        assert out.dtype == dtype and q.grad is not None and k.grad is not None and v.grad is not None
+        return [out.detach(), q.grad, k.grad, v.grad]
+
+    for found, wanted in zip(run(mixed=True), run(mixed=False), strict=True):
+        assert torch.equal(found, wanted)
+    # Half precision is that of inputs and answer, not of the sums.
+    whole = windowed(*(x.float() for x in tensors), mask, pattern).to(dtype)
+    assert torch.equal(run(mixed=True)[0], whole)
+
+
 def test_dropout_keeps_the_mean() -> None:
     torch.manual_seed(0)
     q, k, v = (x.detach() for x in _tensors(1, 2, 60, 8))

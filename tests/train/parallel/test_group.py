@@ -70,3 +70,13 @@ def test_the_loopback_serves_processes_of_one_machine_only(monkeypatch):
     assert group._loopback(group.Process(0, 4, 0, 2), "env://") is None
     monkeypatch.setenv("MASTER_ADDR", "10.0.0.1")
     assert group._loopback(here, "env://") is None
+
+
+def test_processes_wait_for_hours(monkeypatch, tmp_path):
+    """For the first one's work: gloo alone would give up after half an hour."""
+    asked = {}
+    monkeypatch.setattr(group.dist, "init_process_group", lambda backend, **options: asked.update(options))
+    monkeypatch.setattr(group.dist, "rendezvous", lambda *_: iter([(group.dist.HashStore(), 0, 2)]))
+    monkeypatch.setattr(group.torch, "set_num_threads", lambda count: None)
+    group.join(group.Process(0, 2, 0, 2), f"file://{tmp_path}/meet")
+    assert asked["world_size"] == 2 and asked["timeout"].total_seconds() >= 12 * 3600

@@ -65,10 +65,13 @@ class _Fused(torch.autograd.Function):
         lengths, pattern, scale = ctx.rest
         grad = grad if grad.stride(-1) == 1 else grad.contiguous()
         dq, dk, dv = _by_token(batch.q), _by_token(batch.k), _by_token(batch.v)
-        for row, n in enumerate(lengths):
-            if n:
-                text = Text(*(x[row, :, :n] for x in batch))
-                _attend_back(grad[row, :, :n], text, pattern, scale, (dq[row, :, :n], dk[row, :, :n], dv[row, :, :n]))
+        # The caller may be within autocast: see `lighten.models.attention.linear`.
+        with torch.autocast("cpu", enabled=False):
+            for row, n in enumerate(lengths):
+                if n:
+                    text = Text(*(x[row, :, :n] for x in batch))
+                    inner = dq[row, :, :n], dk[row, :, :n], dv[row, :, :n]
+                    _attend_back(grad[row, :, :n], text, pattern, scale, inner)
         return dq, dk, dv, None, None, None
 
 

@@ -40,14 +40,17 @@ def windowed(
         Of the queries' shape and type. Padding gives zeros, and so does a text that is nothing else.
     """
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    if _traced() or q.device.type != "cpu" or dropout or not available():
+    if _traced() or q.device.type != "cpu":
         return chunked(q, k, v, mask, pattern, scale, dropout)
-    lengths = _lengths(q, mask)
-    if lengths is None:
-        return chunked(q, k, v, mask, pattern, scale)
-    if q.dtype in (torch.float32, torch.float64):
-        return fused(q, k, v, lengths, pattern, scale)
-    return fused(q.float(), k.float(), v.float(), lengths, pattern, scale).to(q.dtype)
+    dtype = q.dtype
+    if dtype not in (torch.float32, torch.float64):
+        q, k, v = q.float(), k.float(), v.float()
+    # Automatic mixed precision would round the products to half precision again.
+    with torch.autocast("cpu", enabled=False):
+        lengths = None if dropout or not available() else _lengths(q, mask)
+        if lengths is None:
+            return chunked(q, k, v, mask, pattern, scale, dropout).to(dtype)
+        return fused(q, k, v, lengths, pattern, scale).to(dtype)
 
 
 def _traced() -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +11,15 @@ import numpy as np
 
 from lighten.errors import InputError
 from lighten.models.checkpoint import write_checkpoint
+from lighten.models.gguf.blocks import KINDS
 from lighten.models.gguf.reader import GgufFile
+from lighten.models.gguf.tensors import check_tensors, name_of
 from lighten.models.gguf.tokenizer import write_tokenizer
 from lighten.models.layout import Array
 from lighten.pipeline.files import write_json
 
 ARCHITECTURES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}
 """GGUF's architectures that are read; Mistral is a llama there."""
-_LAYER = {
-    "attn_norm": "input_layernorm",
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "ffn_norm": "post_attention_layernorm",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
-}
-_WHOLE = {
-    "token_embd.weight": "model.embed_tokens.weight",
-    "output_norm.weight": "model.norm.weight",
-    "output.weight": "lm_head.weight",
-}
 
 
 def convert(gguf_file: Path, target_folder: Path) -> dict[str, Any]:
@@ -48,28 +36,37 @@ def convert(gguf_file: Path, target_folder: Path) -> dict[str, Any]:
         InputError: damaged, of another architecture, or with tensors or a tokenizer that are not read.
     """
     file = GgufFile(find(gguf_file))
-    config = _config(file)
+    try:
+        return _convert(file, target_folder)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # A head may say anything: what `_config` does not look at ends here.
+        said = f"{type(error).__name__}: {error}"
+        raise InputError(f"damaged, or no model of its architecture ({said})", str(file.path)) from error
+
+
+def _convert(file: GgufFile, target_folder: Path) -> dict[str, Any]:
+    where, config = str(file.path), _config(file)
+    check_tensors(file, config)
     state = {}
     for name, tensor in file.tensors():
-        new = _name(name)
-        if new is None:
-            raise InputError(f"tensor {name} has no place in a {config['model_type']}", str(file.path))
+        new = name_of(name)
         state[new] = _in_order(config, new, tensor)
     target_folder.mkdir(parents=True, exist_ok=True)
-    special = write_tokenizer(file.values, target_folder, config["max_position_embeddings"], str(file.path))
+    try:
+        positions, rows = config["max_position_embeddings"], config["vocab_size"]
+        special = write_tokenizer(file.values, target_folder, positions, rows, where)
+    except InputError:
+        raise
+    except Exception as error:  # the kind that the package tokenizers raises
+        raise InputError(f"the tokenizer cannot be made: {error}", where) from error
     config |= {f"{role}_token_id": number for role, number in special.items() if role != "unk"}
     config["tie_word_embeddings"] = "lm_head.weight" not in state
-    config["vocab_size"] = len(state["model.embed_tokens.weight"])
     write_checkpoint(target_folder, config, state, tokenizer=None)
     ends = {f"{role}_token_id": special[role] for role in ("bos", "eos", "pad") if role in special}
     write_json(target_folder / "generation_config.json", ends)
-    from lighten.models.gguf.blocks import KINDS
-
-    types: dict[str, int] = {}
-    for entry in file.entries.values():
-        types[KINDS[entry.kind].name] = types.get(KINDS[entry.kind].name, 0) + 1
+    types = Counter(KINDS[entry.kind].name for entry in file.entries.values())
     parameters = sum(int(tensor.size) for tensor in state.values())
-    return {"architecture": config["model_type"], "types": types, "parameters": parameters}
+    return {"architecture": config["model_type"], "types": dict(types), "parameters": parameters}
 
 
 def find(path: Path) -> Path:
@@ -101,33 +98,41 @@ def _config(file: GgufFile) -> dict[str, Any]:
 
     if file.values.get(f"{kind}.rope.scaling.type", "none") != "none" or "rope_freqs.weight" in file.entries:
         raise InputError("scaled rotary positions are not read out of GGUF", str(file.path))
-    heads = int(get("attention.head_count"))
+
+    def whole(key: str, *default: int) -> int:
+        found = get(key, *default)
+        if type(found) is not int or found < 1:
+            raise InputError(f"{kind}.{key} must be a whole number above zero; got {_short(found)}", str(file.path))
+        return found
+
+    def number(key: str, *default: float) -> float:
+        found = get(key, *default)
+        if type(found) not in (int, float) or not 0 < found < math.inf:
+            raise InputError(f"{kind}.{key} must be a number above zero; got {_short(found)}", str(file.path))
+        return float(found)
+
+    heads, hidden = whole("attention.head_count"), whole("embedding_length")
     return {
         "model_type": kind,
         "architectures": [ARCHITECTURES[kind]],
-        "hidden_size": int(get("embedding_length")),
-        "num_hidden_layers": int(get("block_count")),
+        "hidden_size": hidden,
+        "num_hidden_layers": whole("block_count"),
         "num_attention_heads": heads,
-        "num_key_value_heads": int(get("attention.head_count_kv", heads)),
-        "head_dim": int(get("attention.key_length", int(get("embedding_length")) // heads)),
-        "intermediate_size": int(get("feed_forward_length")),
-        "max_position_embeddings": int(get("context_length")),
-        "rms_norm_eps": round(float(get("attention.layer_norm_rms_epsilon")), 12),
-        "rope_theta": float(get("rope.freq_base", 10000.0)),
+        "num_key_value_heads": whole("attention.head_count_kv", heads),
+        "head_dim": whole("attention.key_length", hidden // heads),
+        "intermediate_size": whole("feed_forward_length"),
+        "max_position_embeddings": whole("context_length"),
+        "rms_norm_eps": round(number("attention.layer_norm_rms_epsilon"), 12),
+        "rope_theta": number("rope.freq_base", 10000.0),
         "hidden_act": "silu",
         "attention_bias": kind == "llama" and "blk.0.attn_q.bias" in file.entries,
         "initializer_range": 0.02,
     }
 
 
-def _name(name: str) -> str | None:
-    """Return transformers' name of a tensor."""
-    if name in _WHOLE:
-        return _WHOLE[name]
-    parts = name.split(".")
-    if len(parts) != 4 or parts[0] != "blk" or parts[2] not in _LAYER or not parts[1].isdigit():
-        return None
-    return f"model.layers.{parts[1]}.{_LAYER[parts[2]]}.{parts[3]}"
+def _short(value: Any) -> str:
+    said = repr(value)
+    return said if len(said) <= 60 else f"{said[:57]}..."
 
 
 def _in_order(config: dict[str, Any], name: str, tensor: Array) -> Array:

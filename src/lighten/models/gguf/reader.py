@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
+_ALIGNMENT, _DIMENSIONS = 2**20, 4
+"""The largest that are read."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,12 @@ class Entry:
     shape: tuple[int, ...]
     kind: int
     start: int
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file; of an unknown type 0."""
+        kind = KINDS.get(self.kind)
+        return 0 if kind is None else math.prod(self.shape) // kind.numbers * kind.size
 
 
 class GgufFile:
@@ -50,6 +59,9 @@ class GgufFile:
         self._at = 0
         try:
             self.values, self.entries = self._head()
+            # Each tensor ends inside the file; many on the same bytes would still fill the memory with floats.
+            if sum(entry.size for entry in self.entries.values()) > len(self._bytes):
+                raise struct.error("its tensors together are larger than the file")
         except (struct.error, UnicodeDecodeError, OverflowError, MemoryError, RecursionError) as error:
             raise InputError(f"damaged, or cut off in its head: {error}", str(path)) from None
 
@@ -68,11 +80,10 @@ class GgufFile:
         if entry.kind not in KINDS:
             known = ", ".join(kind.name for kind in KINDS.values())
             raise InputError(f"tensor {name} is of ggml type {entry.kind}; read are {known}", str(self.path))
-        kind, count = KINDS[entry.kind], int(np.prod(entry.shape, dtype=np.int64))
-        size = count // kind.numbers * kind.size
-        if entry.shape[-1] % kind.numbers or entry.start + size > len(self._bytes):
+        kind = KINDS[entry.kind]
+        if entry.shape[-1] % kind.numbers or entry.start + entry.size > len(self._bytes):
             raise InputError(f"damaged, or cut off in tensor {name}", str(self.path))
-        raw = np.frombuffer(self._bytes, np.uint8, size, entry.start).reshape(-1, kind.size)
+        raw = np.frombuffer(self._bytes, np.uint8, entry.size, entry.start).reshape(-1, kind.size)
         return kind.decode(raw).reshape(entry.shape)
 
     def _head(self) -> tuple[dict[str, Any], dict[str, Entry]]:
@@ -89,12 +100,18 @@ class GgufFile:
         for _ in range(pairs):
             key = self._string()
             values[key] = self._value(self._scalar(4))
-        places = {}
+        places: dict[str, Entry] = {}
         for _ in range(tensors):
             name, dimensions = self._string(), self._scalar(4)
+            if not 1 <= dimensions <= _DIMENSIONS:
+                raise struct.error(f"tensor {name} has {dimensions} dimensions")
             shape = tuple(self._scalar(10) for _ in range(dimensions))[::-1]  # ggml counts columns first
+            if 0 in shape or name in places:
+                raise struct.error(f"tensor {name} is {'there twice' if name in places else 'empty'}")
             places[name] = Entry(shape, self._scalar(4), self._scalar(10))
-        aligned = int(values.get("general.alignment", 32))
+        aligned = values.get("general.alignment", 32)
+        if type(aligned) is not int or not 1 <= aligned <= _ALIGNMENT:
+            raise struct.error(f"general.alignment is {aligned!r}")
         start = -(-self._at // aligned) * aligned
         return values, {name: Entry(e.shape, e.kind, start + e.start) for name, e in places.items()}
 

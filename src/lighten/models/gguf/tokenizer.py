@@ -18,33 +18,36 @@ _SPLITS = {"llama-bpe": _WORDS % r"\p{N}{1,3}", "qwen2": _WORDS % r"\p{N}"}
 SUPPORTED = ("gpt-2", "default", "smollm", "llama-bpe", "qwen2")
 
 
-def write_tokenizer(values: dict[str, Any], folder: Path, positions: int, where: str) -> dict[str, int]:
+def write_tokenizer(values: dict[str, Any], folder: Path, positions: int, rows: int, where: str) -> dict[str, int]:
     """Write tokenizer.json and tokenizer_config.json.
 
     Args:
         values: of the file's head.
         folder: to write into.
         positions: longest text of the model in tokens.
+        rows: of the embedding table.
         where: the file, for messages.
 
     Returns:
         Special ids by role: ``bos``, ``eos``, ``unk``, ``pad``, those that the file names.
 
     Raises:
-        InputError: another kind of tokenizer, or an unknown way to split words.
+        InputError: another kind of tokenizer, an unknown way to split words, or lists that are missing or damaged.
     """
     kind, way = values.get("tokenizer.ggml.model"), values.get("tokenizer.ggml.pre", "default")
     if kind != "gpt2":
         raise InputError(f"the tokenizer is of kind {kind!r}; only byte-level BPE ('gpt2') is read", where)
     if way not in SUPPORTED:
         raise InputError(
-            f"words are split as {way!r}; known are {', '.join(SUPPORTED)}{nearest(way, SUPPORTED)}", where
+            f"words are split as {way!r}; known are {', '.join(SUPPORTED)}{nearest(str(way), SUPPORTED)}", where
         )
-    words: list[str] = values["tokenizer.ggml.tokens"]
+    words, merges = (_texts(values, f"tokenizer.ggml.{name}", where) for name in ("tokens", "merges"))
+    if len(words) > rows:
+        raise InputError(f"the tokenizer has {len(words)} tokens, but the model knows {rows}", where)
     roles = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
     named = {role: values.get(f"tokenizer.ggml.{name}_token_id") for role, name in roles.items()}
-    special = {role: int(number) for role, number in named.items() if number is not None and number < len(words)}
-    tokenizer = _byte_pairs(values, words, way)
+    special = {role: number for role, number in named.items() if type(number) is int and 0 <= number < len(words)}
+    tokenizer = _byte_pairs(words, merges, _kinds(values, words, where), way)
     if values.get("tokenizer.ggml.add_bos_token") and "bos" in special:
         first = (words[special["bos"]], special["bos"])
         tokenizer.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=False), _begin_with(first)])
@@ -58,8 +61,26 @@ def write_tokenizer(values: dict[str, Any], folder: Path, positions: int, where:
     return special
 
 
-def _byte_pairs(values: dict[str, Any], words: list[str], way: str) -> Tokenizer:
-    pairs = [tuple(merge.split(" ", 1)) for merge in values["tokenizer.ggml.merges"]]
+def _texts(values: dict[str, Any], key: str, where: str) -> list[str]:
+    found = values.get(key)
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise InputError(f"the head lacks {key}, a list of texts", where)
+    if key.endswith("merges"):
+        for merge in found:
+            if " " not in merge[1:-1]:
+                raise InputError(f"{key}: {merge[:40]!r} are not two pieces with a blank between them", where)
+    return found
+
+
+def _kinds(values: dict[str, Any], words: list[str], where: str) -> list[int]:
+    kinds = values.get("tokenizer.ggml.token_type") or [1] * len(words)
+    if not isinstance(kinds, list) or len(kinds) != len(words):
+        raise InputError(f"tokenizer.ggml.token_type must be a list as long as the tokens ({len(words)})", where)
+    return kinds
+
+
+def _byte_pairs(words: list[str], merges: list[str], kinds: list[int], way: str) -> Tokenizer:
+    pairs = [(first, second) for first, _, second in (merge.partition(" ") for merge in merges)]
     tokenizer = Tokenizer(models.BPE(vocab={word: i for i, word in enumerate(words)}, merges=pairs))
     levels: list[Any] = []
     if way == "smollm":  # digit by digit
@@ -70,7 +91,6 @@ def _byte_pairs(values: dict[str, Any], words: list[str], way: str) -> Tokenizer
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(levels) if len(levels) > 1 else levels[0]
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
-    kinds = values.get("tokenizer.ggml.token_type") or [1] * len(words)
     for word, kind in zip(words, kinds, strict=True):
         if kind == _CONTROL:
             tokenizer.add_special_tokens([AddedToken(word, special=True, normalized=False)])

@@ -24,12 +24,21 @@ class PairRows:
         targets: token ids per text, closing tokens included.
         pad_id: the padding token.
         start_id: the model's ``decoder_start_token_id``; None wraps each target's last token around (mBART).
+        first_global: pass a ``global_attention_mask`` with the first token of every source in it (LED).
     """
 
-    def __init__(self, sources: Sequence[Ids], targets: Sequence[Ids], pad_id: int, start_id: int | None) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Ids],
+        targets: Sequence[Ids],
+        pad_id: int,
+        start_id: int | None,
+        first_global: bool = False,
+    ) -> None:
         if len(sources) != len(targets):
             raise InputError(f"there must be a target for each of the {len(sources)} sources, not {len(targets)}")
         self.sources, self.targets, self.pad_id, self.start_id = sources, targets, pad_id, start_id
+        self.first_global = first_global
         self.target_lengths = np.array([len(ids) for ids in targets], np.int64)
         if len(targets) and not self.target_lengths.min():
             raise InputError("a target must have one token at least", f"pair {int(self.target_lengths.argmin())}")
@@ -54,6 +63,9 @@ class PairRows:
         before, _ = _padded(wrapped, self.pad_id)
         labels, real = _padded(goals, IGNORED)
         inputs = {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": before}
+        if self.first_global:
+            inputs["global_attention_mask"] = torch.zeros_like(mask)
+            inputs["global_attention_mask"][:, 0] = 1
         tokens = int(mask.sum() + real.sum())
         place = torch.from_numpy(np.asarray(index, np.int64))
         return Batch(inputs, place, float(real.sum()), tokens, {"labels": labels})

@@ -75,6 +75,12 @@ class Distributed(Strategy):
             return not any(copies)
         return self.owns_plain
 
+    def anywhere(self, here: bool) -> bool:
+        """Return whether something is true on any process."""
+        number = torch.tensor([float(here)])
+        dist.all_reduce(number, dist.ReduceOp.MAX)
+        return bool(number)
+
     def barrier(self) -> None:
         """Wait for all processes."""
         dist.barrier()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -14,6 +15,9 @@ from lighten.measure.machine import usable_cores
 
 LAUNCHED = "lighten-"
 """How run ids of our own launcher start (environment variable TORCHELASTIC_RUN_ID)."""
+PATIENCE = timedelta(days=1)
+"""How long processes wait for the first one's work (tokens, cached activations, the sealed test); gloo's own half an
+hour is too short for it. Who waits for a process that has died is told at once by its closed connection."""
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -100,7 +104,9 @@ def join(here: Process | None = None, rendezvous: str = "env://") -> Process:
         backend, device = "cpu:gloo,cuda:nccl", here.device
     else:
         backend, device = "gloo", None
-    dist.init_process_group(backend, store=store, world_size=here.world_size, rank=here.rank, device_id=device)
+    dist.init_process_group(
+        backend, store=store, world_size=here.world_size, rank=here.rank, device_id=device, timeout=PATIENCE
+    )
     return here
 
 

@@ -131,6 +131,10 @@ class Strategy:
         """Return the first process's values, in one exchange."""
         return list(values)
 
+    def anywhere(self, here: bool) -> bool:
+        """Return whether something is true on any process; all of them call it, and wait for each other."""
+        return here
+
     def barrier(self) -> None:
         """Wait for all processes."""
 

@@ -1,0 +1,89 @@
+"""Each goal is judged on a build that aimed at it, and by its intervals."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import bench_compress
+from bench_compress import GOALS, verdict
+
+
+def comparison(speed: float, points: float, margin: float = 0.1) -> dict[str, object]:
+    return {
+        "speedup_batch1": speed,
+        "speedup_batch1_ci95": [speed - margin, speed + margin],
+        "points_lost": points,
+        "points_lost_ci95": [points - margin, points + margin],
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (comparison(9.5, 0.5), "met"),
+        (comparison(9.5, 0.5, 0.8), "met, interval not above 9 times, interval not below 1 points"),
+        (comparison(12, 0.9, 0.2), "met, interval not below 1 points"),
+        (comparison(8.9, 0.5), "missed"),
+        (comparison(12, 1.1, 2), "missed"),
+    ],
+)
+def test_what_is_said_of_a_goal(found, said):
+    assert verdict(GOALS["product"], found) == said
+
+
+@pytest.fixture
+def builds(tmp_path, monkeypatch):
+    """Builds that end at once; what was asked for, and what was written."""
+    asked, written = [], []
+
+    def build(recipe, out, set):
+        out.mkdir(parents=True)
+        (out / "result.json").write_text("{}")
+        asked.append((out.name, set))
+        return SimpleNamespace(verdict="fits")
+
+    result = {
+        "folders": {"data": "data", "reference": "reference"},
+        "target": {},
+        "seed": 0,
+        "sentence": "one.",
+        "chosen": {"name": "small"},
+        "seconds": {"total": 480.0},
+        "versions": {"torch": "2"},
+    }
+    found = {"chosen": {"size_mb": 1.0}, "reference": {"size_mb": 9.0}, "comparison": comparison(5, 0.5, 1.0)}
+    monkeypatch.setattr(bench_compress, "ROOT", tmp_path)
+    monkeypatch.setattr(bench_compress.lighten, "build", build)
+    monkeypatch.setattr(bench_compress, "read", lambda out: result)
+    monkeypatch.setattr(bench_compress, "gather", lambda **options: found)
+    monkeypatch.setattr(bench_compress, "finish", lambda name, numbers, record: written.append(numbers))
+    return SimpleNamespace(asked=asked, written=written)
+
+
+def test_each_goal_has_a_build_that_aims_at_it(builds, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["bench_compress.py"])
+    bench_compress.main()
+    assert builds.asked == [
+        ("reviews", []),
+        ("reviews-first-step", ["budget.quality=-2.0"]),
+        ("reviews-product", ["budget.quality=-1.0"]),
+    ]
+    (numbers,) = builds.written
+    assert numbers["speedup_batch1"] == 5 and numbers["parts"]["product"]["verdict"] == "missed"
+    assert numbers["parts"]["first step"]["verdict"] == "met"
+    for one in (numbers, *numbers["parts"].values()):
+        assert one["built_in"]["versions"] == {"torch": "2"} and len(one["built_in"]["date"]) == 10
+    assert "product: 9 times at no more than 1 points: missed" in capsys.readouterr().out
+
+
+def test_one_build_alone_leaves_the_others_as_they_were_recorded(builds, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["bench_compress.py", "--builds", "product"])
+    bench_compress.main()
+    (numbers,) = builds.written
+    assert [name for name, _ in builds.asked] == ["reviews-product"]
+    assert set(numbers) == {"data", "parts"} and list(numbers["parts"]) == ["product"]
