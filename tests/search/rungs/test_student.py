@@ -11,13 +11,14 @@ from tests.helpers.search_run import make_run
 
 from lighten.models.layout import Shape
 from lighten.search.candidate import Candidate
-from lighten.search.rungs.student import _in_time, _outlook, climb_students
+from lighten.search.rungs import student as module
+from lighten.search.rungs.student import _by_clock, _in_time, _outlook, climb_students
 from lighten.search.standing import Reference, Standing
 from lighten.search.students.curves import Curve
 from lighten.search.students.explore import Action
 from lighten.search.students.space import Point, Student
 from lighten.search.students.trainings import Trainings
-from lighten.search.timing import Forecast
+from lighten.search.timing import Forecast, left_for_students
 
 FULL = Shape(layers=6, hidden=384, heads=12, intermediate=1536, vocabulary=30522, positions=512, classes=2)
 WHOLE, FOUR, TWO, ONE = (Student(layers, 1536, "used") for layers in (6, 4, 2, 1))
@@ -112,3 +113,33 @@ def test_a_starved_training_is_not_told_to_the_study(tmp_path: Path) -> None:
     standing.curves = {TWO: Curve(((0.1, 30.0),)), FOUR: Curve(((2.0, 3.0),))}
     _outlook(standing, [], trainings, study)
     assert told == [FOUR]
+
+
+def test_the_teachers_pass_is_over_before_the_students_time_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standing, reference = make_standing(tmp_path, budget=BUDGET)
+    run, given = standing.run, []
+    run.clock = SimpleNamespace(left=400.0, spent=0.0)
+
+    class Carried(Trainings):
+        def recall(self, affordable: Any) -> None:
+            pass
+
+        def _taught(self) -> Any:
+            run.clock.left -= 100
+            self._teacher = SimpleNamespace()
+            return self._teacher
+
+        def carry_out(self, student: Student, epochs: float, left: float | None, *, measure: bool = True) -> None:
+            given.append((left, left_for_students(run, standing.expected)))
+            run.clock.left = 0.0
+            standing.curves[student] = Curve(((1.0, 30.0),))
+
+    monkeypatch.setattr(
+        module, "_study", lambda standing: SimpleNamespace(tell=lambda *_: None, propose=lambda *_: None)
+    )
+    monkeypatch.setattr(standing, "confirm", lambda student: True)
+    _by_clock(standing, Carried(standing, reference))
+    ((planned, there),) = given
+    assert planned == there == 400 - 100 - standing.expected.proof - standing.expected.validations

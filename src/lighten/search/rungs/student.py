@@ -37,6 +37,8 @@ def _by_clock(standing: Standing, trainings: Trainings) -> None:
         actions = several(outlook, run.workers)
         if not actions or not _in_time(standing, outlook, actions[0]):
             break
+        if trainings.taught(actions):
+            continue  # the teacher's pass took its time: less is left for the students
         if not all([standing.confirm(action.student) for action in actions]):
             continue  # one of them costs more than was predicted
         for action in actions:

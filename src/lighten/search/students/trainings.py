@@ -172,6 +172,14 @@ class Trainings:
         around = [other for other in trained if capacity(other, full) < 1 and other.contains(student)]
         return min((other for other in around if other != student), key=lambda s: capacity(s, full), default=None)
 
+    def taught(self, actions: Sequence[Action]) -> bool:
+        """Have the teacher answer where one of these trainings needs it; returns whether it did so just now."""
+        full = self.standing.run.full
+        if self._teacher is not None or all(capacity(action.student, full) == 1 for action in actions):
+            return False
+        self._taught()
+        return True
+
     def _taught(self) -> Artifact:
         """Return the reference's answers to the training texts, computed when first asked for."""
         run = self.standing.run
