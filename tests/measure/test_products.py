@@ -44,7 +44,7 @@ def test_what_saturates_is_named(monkeypatch):
         def run(self, _, feeds):
             return [pairs_in_16_bits(feeds["x"].astype(np.int64), self.weight.astype(np.int64)).astype(np.int32)]
 
-    monkeypatch.setattr(products, "_session", lambda model, threads: Session(model))
+    monkeypatch.setattr(products, "open_session", lambda model, threads, spinning: Session(model))
     random = np.random.default_rng(1)
     few = random.integers(-20, 20, (40, 100)).astype(np.int8)
     extreme = few.copy()
@@ -54,10 +54,10 @@ def test_what_saturates_is_named(monkeypatch):
 
 
 def test_a_runtime_that_cannot_say_gets_seven_bits(monkeypatch):
-    def broken(model, threads):
+    def broken(model, threads, spinning):
         raise RuntimeError("no such operator")
 
-    monkeypatch.setattr(products, "_session", broken)
+    monkeypatch.setattr(products, "open_session", broken)
     assert products.safe_bits() == 7
 
 

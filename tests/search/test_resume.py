@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,16 @@ def test_ctrl_c_on_a_terminal_delivers_and_the_command_goes_on(recipe: Make, tmp
     assert process.returncode in (130, -signal.SIGINT), told.decode()
 
 
-def test_killed_three_times_and_resumed_gives_the_same_model(undisturbed: Path, recipe: Make, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "moments",
+    [
+        pytest.param(["measured"], id="once"),
+        pytest.param(["started", "timed", "measured"], id="three times", marks=pytest.mark.slow),
+    ],
+)
+def test_killed_and_resumed_gives_the_same_model(
+    moments: list[str], undisturbed: Path, recipe: Make, tmp_path: Path
+) -> None:
     """While shapes are costed, once they are (in the reference), and after the first measurement."""
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe(search=SEARCH)))
     run = tmp_path / "run"
@@ -141,9 +151,8 @@ def test_killed_three_times_and_resumed_gives_the_same_model(undisturbed: Path, 
         journal = run / "journal.jsonl"
         return journal.exists() and f'"{event}' in journal.read_text()
 
-    kill_when(lambda: said("started"), command)
-    kill_when(lambda: said("timed"), command)
-    kill_when(lambda: said("measured"), command)
+    for moment in moments:
+        kill_when(partial(said, moment), command)
     assert not (run / "result.json").exists()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lighten.runtime.session import open_session
+
 Matrix = npt.NDArray[Any]
 
 
@@ -48,7 +50,7 @@ def _exact(weight: Matrix) -> bool:
     worst = np.concatenate([columns.T > 0, columns.T < 0]).astype(np.uint8) * np.uint8(255)
     wanted = worst.astype(np.int64) @ weight.astype(np.int64)
     for rows in (len(worst), 1):  # a single row has a kernel of its own
-        session = _session(_integer_model(weight), 1)
+        session = open_session(_integer_model(weight), 1, spinning=False)
         found = session.run(None, {"x": worst[:rows]})[0]
         if not np.array_equal(found.astype(np.int64), wanted[:rows]):
             return False
@@ -73,7 +75,9 @@ def time_products(
     for rows, columns in sorted(set(shapes)):
         weight = random.standard_normal((rows, columns), dtype=np.float32)
         feeds = {"x": random.standard_normal((tokens, rows), dtype=np.float32)}
-        sessions = [_session(model, threads) for model in (_float_model(weight), _dynamic_model(weight))]
+        sessions = [
+            open_session(model, threads, spinning=False) for model in (_float_model(weight), _dynamic_model(weight))
+        ]
         taken: list[list[float]] = [[], []]
         for _ in range(5 + rounds):
             for session, times in zip(sessions, taken, strict=True):
@@ -115,14 +119,3 @@ def _model(
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)]
     content: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
     return content
-
-
-def _session(model: bytes, threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Two sessions that wait for work would take the cores from each other.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -27,11 +27,11 @@ def check_threads(threads: int | None) -> None:
         raise InputError(f"threads must be a whole number of at least 1, not {threads!r}")
 
 
-def open_session(graph: Path, threads: int, spinning: bool) -> onnxruntime.InferenceSession:
+def open_session(graph: Path | bytes, threads: int, spinning: bool) -> onnxruntime.InferenceSession:
     """Open a graph on the CPU.
 
     Args:
-        graph: an ONNX file; data kept outside of it lies beside it.
+        graph: an ONNX file, or its content; data kept outside of a file lies beside it.
         threads: threads that one run may use.
         spinning: whether idle threads go on spinning for a while when a call is over. The next call then begins
             some microseconds sooner, but several live sessions spin on each other's cores (a factor of six was
@@ -51,11 +51,13 @@ def open_session(graph: Path, threads: int, spinning: bool) -> onnxruntime.Infer
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.force_spinning_stop", "0" if spinning else "1")
     try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        source = graph if isinstance(graph, bytes) else str(graph)
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
         reason = " ".join(str(error).split())
         raise InputError(
-            f"ONNX Runtime {onnxruntime.__version__} cannot load the graph: {reason[:300]}", str(graph)
+            f"ONNX Runtime {onnxruntime.__version__} cannot load the graph: {reason[:300]}",
+            None if isinstance(graph, bytes) else str(graph),
         ) from None
 
 

@@ -78,7 +78,7 @@ def test_the_parts_sum_up_and_none_is_negative(shape, int8):
 def test_weights_that_no_cache_holds_are_counted_apart():
     def slower(sample):
         weights = sample.shape.encoder_parameters / 1e6
-        return replace(sample, p50=sample.p50 + 0.15 * max(0.0, weights - 3))
+        return replace(sample, p50=sample.p50 + 0.2 * max(0.0, weights - 3))
 
     law = fit_law([slower(sample) for sample in measure().times[False, 2]])
     for layers in (1, 2, 4, 6):

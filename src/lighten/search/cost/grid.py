@@ -16,20 +16,23 @@ DESIGN = (
     (1.0, 1.0, 0.25, "small"),
     (0.5, 0.5, 1.0, "large"),
     (1.0, 0.5, 0.5, "small"),
-    (0.0, 0.75, 0.5, "small"),
+    (0.67, 0.75, 0.5, "small"),
     (0.5, 0.75, 0.25, "large"),
-    (0.0, 0.25, 1.0, "large"),
+    (0.67, 0.25, 1.0, "large"),
     (1.0, 0.25, 0.25, "small"),
 )
-"""Shapes as shares of depth (0: one layer), hidden width and feed-forward width, with a small or large vocabulary."""
+"""Shapes as shares of depth (0: one layer), hidden width and feed-forward width, with a small or large vocabulary.
+
+Only one has a single layer: the last layer is drawn for the first token alone, so that it shows little of products.
+"""
 DEEPEST = 12e6
-"""Parameters of the layers at most: time grows in proportion to depth, so large models need not be written whole."""
+"""Parameters of the layers at most: every layer but the last takes as long, so that a few of them are enough."""
 LARGEST_TABLE = 12e6
 SMALL = 2048
 """Numbers of the largest table of embeddings, pieces of a small vocabulary."""
 LONGEST_CALL = 4e9
 """Multiplications of a call at most, a tenth of a second where a core makes 40 in a nanosecond: of long calls a few
-layers are enough, for time grows in proportion to depth."""
+layers are enough, for every one but the last takes as long."""
 
 Condition = tuple[int, int]
 """Sequences per call, tokens per sequence."""
