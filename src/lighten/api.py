@@ -50,9 +50,14 @@ def prepare(
     folder = Path(out) if out is not None else Path("runs") / (known.name or "prepare")
     command = _command("prepare", recipe, folder, out is not None, overrides, workers)
 
-    from lighten.tasks.prepare import prepare as work
+    from lighten.data.crew import Crew
 
-    return Prepared(folder, work(known, folder, base, progress or Progress(), workers, format, command))
+    with Crew() as crew:
+        crew.hire_for(known.data, base, workers)  # first: they start while the rest is imported here
+        from lighten.tasks.prepare import prepare as work
+
+        report = work(known, folder, base, progress or Progress(), workers, format, command, crew)
+    return Prepared(folder, report)
 
 
 def train(

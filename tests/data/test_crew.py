@@ -1,10 +1,13 @@
 """Helpers are started once for all jobs, share the chunks out, and end with the crew."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from lighten.data import crew, prepare
+from lighten.data.sizes import SIZE
 from lighten.data.threads import in_order
 from lighten.data.work import Work
 from lighten.errors import InputError
@@ -110,3 +113,42 @@ def test_a_module_of_the_working_folder_stands_in_for_none_of_ours(tmp_path, mon
     work = Work(tmp_path / "work", workers=2, rows=5)
     prepare(write(tmp_path / "rows.jsonl"), 0, tmp_path / "out", work=work)
     assert sum(len(one.done) for one in hired) > 0
+
+
+def sources(*names, **more):
+    return Data(train=list(names), text="text", label="label", **more)
+
+
+@pytest.mark.parametrize(
+    ("size", "workers", "more", "expected"),
+    [
+        (SIZE - 1, 4, {}, 0),
+        (SIZE, 4, {}, 1),
+        (9 * SIZE, 4, {}, 3),
+        (9 * SIZE, 1, {}, 0),
+        (9 * SIZE, 4, {"executor": "ray"}, 0),
+    ],
+)
+def test_as_many_are_hired_early_as_the_files_keep_busy(tmp_path, hired, size, workers, more, expected):
+    with (tmp_path / "a.jsonl").open("wb") as stream:
+        stream.truncate(size)
+    given = sources("a.jsonl", "pypi://orange3/none", "\0", "missing-*.csv", **more)
+    with crew.Crew() as one:
+        one.hire_for(given, tmp_path, workers)
+        assert len(hired) == expected
+    assert all(helper.process.poll() is not None for helper in hired)
+
+
+def test_helpers_that_were_hired_early_do_the_work(tmp_path, hired):
+    recipe = write(tmp_path / "a.jsonl")
+    with crew.Crew() as one:
+        one.hire(2)
+        prepare(recipe, 0, tmp_path / "out", work=Work(tmp_path / "work", workers=2, rows=5, crew=one))
+        assert len(hired) == 1 and hired[0].done and hired[0].process.poll() is None
+        prepare(recipe, 1, tmp_path / "again", work=Work(tmp_path / "more", workers=2, rows=5, crew=one))
+    assert len(hired) == 1 and hired[0].process.poll() is not None
+
+
+def test_hiring_imports_nothing_heavy():
+    code = "import sys, lighten.data.crew; sys.exit(bool({'polars', 'numpy', 'torch'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

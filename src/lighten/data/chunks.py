@@ -11,12 +11,8 @@ import polars as pl
 
 from lighten.data.delimited import Dialect
 from lighten.data.records import Record, lines_of, rows_of
+from lighten.data.sizes import ROWS, SIZE
 from lighten.errors import InputError
-
-ROWS = 20_000
-"""Rows of a chunk at most."""
-SIZE = 4 << 20
-"""Bytes of a chunk of text, about; one row is never cut."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The processes of a preparation: this one and helpers, which are started once and take one chunk after the other.
 
 Chunks are dealt out as processes get free, and this process works as they do: while the interpreters of its helpers
-start it has begun. Who does a chunk, and when, changes nothing in what becomes of it.
+start it has begun. Who does a chunk, and when, changes nothing in what becomes of it. Helpers can be hired before
+anything else is imported, so that they start while this process does.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import subprocess
 from pathlib import Path
 from threading import Lock, Thread
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from lighten.data.job import JobFolder
-from lighten.data.task import perform
+from lighten.data.sizes import busy
 from lighten.measure.process import PYTHON
-from lighten.progress import Stage
+
+if TYPE_CHECKING:
+    from lighten.data.job import JobFolder
+    from lighten.progress import Stage
+    from lighten.recipe import Data
 
 _POLL = 0.05
 
@@ -79,6 +84,22 @@ class Crew:
         while len(self._helpers) < workers - 1:
             self._helpers.append(Helper(max(1, cores // workers)))
 
+    def hire_for(self, data: Data, base: Path | None, workers: int) -> None:
+        """Start the helpers that the sources will keep busy, as far as they are plain files of this machine.
+
+        Args:
+            data: the recipe's section, which need not be right.
+            base: folder that relative sources are looked for in first.
+            workers: processes allowed.
+        """
+        if workers > 1 and data.executor == "local":
+            sources = [
+                source
+                for given in (data.train, data.validation, data.test, data.unlabelled)
+                for source in ([given] if isinstance(given, str) else given or [])
+            ]
+            self.hire(busy(sum(_bytes_of(source, base) for source in sources), workers))
+
     def work(self, folder: JobFolder, workers: int, stage: Stage | None = None) -> None:
         """Do the chunks of a job; an error is written down beside its chunk and ends the work.
 
@@ -87,6 +108,8 @@ class Crew:
             workers: processes, this one among them.
             stage: told how many chunks are done.
         """
+        from lighten.data.task import perform
+
         self.hire(workers)
         deal = _Deal(folder, stage)
         helpers = [
@@ -147,3 +170,14 @@ class _Deal:
         """Tell how many chunks are done; only the thread that began the work does."""
         if self._stage is not None:
             self._stage.update(self._finished, self._total)
+
+
+def _bytes_of(source: str, base: Path | None) -> int:
+    """Return the size of a file; 0 where the source is none, which is found out in time."""
+    for path in (Path(source) if base is None else base / source, Path(source)):
+        try:
+            if path.is_file():
+                return path.stat().st_size
+        except (OSError, ValueError):  # a name that cannot be a file's
+            continue
+    return 0

@@ -9,7 +9,8 @@ from typing import BinaryIO
 import numpy as np
 
 from lighten.data import records
-from lighten.data.chunks import ROWS, SIZE, Chunk, Layout, cut_text
+from lighten.data.chunks import Chunk, Layout, cut_text
+from lighten.data.sizes import ROWS, SIZE
 
 _BLOCK = 1 << 16
 _FEED = ord("\n")

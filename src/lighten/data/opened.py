@@ -12,13 +12,14 @@ from typing import BinaryIO
 
 import polars as pl
 
-from lighten.data.chunks import ROWS, SIZE, Chunk, Layout, cut_table, cut_text
+from lighten.data.chunks import Chunk, Layout, cut_table, cut_text
 from lighten.data.cut_lines import cut_lines
 from lighten.data.decompress import PACKED, opened
 from lighten.data.delimited import Dialect, is_quoted, reader_of
 from lighten.data.json_rows import json_array
 from lighten.data.read import ending_of, files_of, unknown_ending
 from lighten.data.records import rows_of
+from lighten.data.sizes import ROWS, SIZE
 from lighten.errors import InputError
 from lighten.sources.limits import Meter
 

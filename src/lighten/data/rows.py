@@ -21,6 +21,7 @@ from lighten.data.job import Job, JobFolder
 from lighten.data.load import check_columns, resolve_all
 from lighten.data.notes import Note, merge_notes
 from lighten.data.opened import open_files
+from lighten.data.sizes import busy
 from lighten.data.survey import check_required, find_columns
 from lighten.data.table_step import TableStep
 from lighten.data.threads import Made, in_order
@@ -179,7 +180,7 @@ def _hire(paths: Sequence[Path], work: Work) -> None:
     """Start helpers before it is known how the files will be cut, where they will have something to do."""
     if work.crew is not None and work.executor == "local" and work.workers > 1:
         size = sum(path.stat().st_size for path in paths if path.is_file())
-        work.crew.hire(min(work.workers, size // work.size + 1))
+        work.crew.hire(busy(size, work.workers, work.size))
 
 
 def leading(steps: Sequence[TableStep]) -> list[TableStep]:

@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import polars as pl
 
-from lighten.data.chunks import ROWS
 from lighten.data.columns import AT, ROW, Columns
 from lighten.data.given import Given
 from lighten.data.parts import Parts, group_names
 from lighten.data.rejected import FILE_NAME, write_entries
+from lighten.data.sizes import ROWS
 from lighten.data.split_lines import lines_of
 from lighten.errors import InputError, nearest
 from lighten.pipeline import Examples, write_json

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lighten.data.chunks import ROWS, SIZE
 from lighten.data.crew import Crew
 from lighten.data.executor import Executor
+from lighten.data.sizes import ROWS, SIZE
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Work:
         executor: ``local`` or ``ray``.
         rows: of a chunk at most.
         size: bytes of a chunk of text, about.
-        crew: the processes that help; None: each job starts its own.
+        crew: the processes that help, whose end is the business of whoever started them; None: the jobs' own.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ def work_of(folder: Path, work: Work | None, executor: Executor) -> Iterator[Wor
     """Yield where to work; a temporary folder near the outcome where none is given, gone at the end."""
     with Crew() as crew:
         if work is not None:
-            yield replace(work, executor=executor, crew=crew)
+            yield replace(work, executor=executor, crew=work.crew or crew)
             return
         near = next(parent for parent in folder.absolute().parents if parent.is_dir())
         with TemporaryDirectory(dir=near, prefix=".lighten-") as temporary:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from lighten import data as data_room
+from lighten.data.crew import Crew
 from lighten.data.rejected import FILE_NAME
 from lighten.data.work import Work
 from lighten.errors import InputError, nearest
@@ -33,6 +34,7 @@ def prepare(
     workers: int = 1,
     format: Format = "jsonl",
     command: str = "",
+    crew: Crew | None = None,
 ) -> dict[str, Any]:
     """Prepare the data of a recipe; what was done before is found in the folder.
 
@@ -45,6 +47,7 @@ def prepare(
         workers: processes that work on rows.
         format: of the splits.
         command: that repeats the work.
+        crew: helpers that were hired early.
 
     Returns:
         The content of ``data.json``: the report of `lighten.data.prepare`, and ``cached``: whether it was there.
@@ -57,7 +60,7 @@ def prepare(
         raise InputError(f"unknown format {format!r}; known are {known}{nearest(format, get_args(Format))}", "format")
     with locked(out, "preparation"):
         scope = digest([data_room.fingerprint(recipe.data, base), versions()])
-        place = Work(out / "work" / "rows", workers)
+        place = Work(out / "work" / "rows", workers, crew=crew)
         before = {path.name for path in (out / "work" / "artifacts").glob("*")}
         table = prepare_table(recipe, out / "work", base, progress, scope, place)
         cached = table.path.name in before
