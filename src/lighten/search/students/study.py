@@ -7,13 +7,14 @@ are, infeasible at a known cost, without being trained.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lighten.compress.steps import Distil
-from lighten.errors import InputError
+from lighten.errors import InputError, MissingExtraError
 from lighten.pipeline.step import default_of, search_space
 from lighten.search.students.policy import Option
 from lighten.search.students.space import Student
@@ -36,6 +37,7 @@ class Study:
 
     Raises:
         InputError: the database cannot be used.
+        MissingExtraError: the driver for PostgreSQL is not installed.
     """
 
     def __init__(self, storage: Path | str, name: str, students: Sequence[Student], seed: int) -> None:
@@ -43,6 +45,8 @@ class Study:
 
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._optuna = optuna
+        if str(storage).startswith("postgresql") and importlib.util.find_spec("psycopg") is None:
+            raise MissingExtraError("psycopg", "cluster")
         sampler = optuna.samplers.TPESampler(n_startup_trials=1, seed=seed)
         try:
             self._study = optuna.create_study(
