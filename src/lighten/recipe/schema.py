@@ -113,10 +113,11 @@ class Search(Section):
     """Sizes of the vocabulary to consider: a number of pieces, ``used`` (those in the training text) or ``full``."""
     quantise: list[Literal["int8", "none"]] | None = None
     """Precisions to consider."""
-    long: list[Literal["truncate", "head-tail", "sentences", "textrank", "chunk", "chunk-max"]] | None = Field(
-        default=None, min_length=1
+    long: list[Literal["truncate", "head-tail", "sentences", "textrank", "chunk", "chunk-max", "window"]] | None = (
+        Field(default=None, min_length=1)
     )
-    """Ways to treat texts over the model's limit to consider; all that keep one sequence per text when left out."""
+    """Ways to treat texts over the model's limit to consider; all that keep one sequence per text when left out.
+    ``window`` reads them whole, up to 4,096 tokens: the model is extended by attention within a window first."""
     executor: Literal["local", "ray"] = "local"
     """Where students are trained with ``--workers``: processes of this machine, or a Ray cluster that sees the run
     folder."""

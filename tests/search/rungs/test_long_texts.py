@@ -11,7 +11,9 @@ import pytest
 import lighten
 from lighten.errors import InputError
 from lighten.pipeline.result import result_json_schema
-from lighten.search.rungs.long_texts import simplest_good
+from lighten.search.cost.cache import conditions_of
+from lighten.search.plan import planning
+from lighten.search.rungs.long_texts import choose_long, simplest_good
 
 WAYS = ["truncate", "head-tail", "sentences", "textrank", "chunk"]
 SEARCH = {"candidates": 1, "epochs": 0.5, "reference_epochs": 0.5, "rungs": ["student"], "layers": [1]}
@@ -88,3 +90,46 @@ def test_the_simplest_of_equals():
 def test_bad_wishes(recipe, tmp_path, long, said):
     with pytest.raises(InputError, match=said):
         lighten.build(recipe(search={"long": long}), tmp_path / "run")
+
+
+def test_texts_are_read_whole_by_a_model_with_a_window(opened, hidden):
+    run = opened(data=hidden, search={**SEARCH, "long": ["window", "truncate"]}, target={"threads": 1, "tokens": 200})
+    given = run.model
+    found = choose_long(run)
+    assert list(found["scores"]) == ["truncate", "window"] and found["scores"]["window"] > 95
+    assert found["chosen"] == "window" and found["limit"] == 64 and found["tokens"] == 256
+    assert run.model != given and run.max_tokens == run.full.positions == 256 and run.long.strategy == "truncate"
+    assert run.config["lighten_attention"]["window"] < 256
+    again = opened(data=hidden, search=run.recipe.search.model_dump(), target={"threads": 1, "tokens": 200})
+    assert choose_long(again) == found and again.model == run.model  # a worker, or the same build once more
+
+
+def test_no_window_where_every_text_fits(opened):
+    run = opened(search={**SEARCH, "long": ["window"]})
+    given = run.model
+    assert choose_long(run)["chosen"] == "truncate" and run.model == given
+
+
+def test_a_model_that_cannot_be_extended(opened, hidden, monkeypatch):
+    run = opened(data=hidden, search={**SEARCH, "long": ["window"]})
+    monkeypatch.setattr("lighten.models.extension.KINDS", {"roberta"})
+    with pytest.raises(InputError, match=r"search\.long: .*cannot be extended"):
+        choose_long(run)
+
+
+@pytest.mark.slow
+def test_a_build_that_reads_texts_whole(recipe, hidden, tmp_path):
+    search = {**SEARCH, "epochs": 6, "reference_epochs": 6, "long": ["truncate", "window"]}
+    target = {"threads": 1, "batch": 1, "tokens": 150}
+    result = lighten.build(recipe(data=hidden, search=search, target=target), tmp_path / "run")
+    jsonschema.validate(result.to_dict(), result_json_schema())
+    assert result["data"]["long_texts"]["chosen"] == "window"
+    assert lighten.load(tmp_path / "run/model").folder.max_tokens == 256
+    assert result["chosen"]["rung"] == "student"
+    assert "extended to 256 tokens" in (tmp_path / "run/report.html").read_text()
+
+
+def test_a_plan_counts_the_window(opened, hidden):
+    run = opened(data=hidden, search={**SEARCH, "long": ["window"]}, target={"threads": 1, "tokens": 150})
+    planning._treat_long_texts(run)
+    assert conditions_of(run)["tokens"] == 150 and run.max_tokens == 256

@@ -24,6 +24,8 @@ from lighten.search.plan.reasons import reasons, time_parts
 from lighten.search.plan.space import Space, measure_points, predict_space, space_of
 from lighten.search.plan.time import Sessions, costing_seconds, expect
 from lighten.search.run import Run
+from lighten.search.rungs.long_texts import choose_long
+from lighten.search.rungs.windowed import WAY as WINDOWED
 from lighten.search.students.space import Point
 from lighten.workshop.limits import UNITS, cost_limits
 
@@ -156,7 +158,10 @@ def _treat_long_texts(run: Run) -> None:
     """Take the recipe's one way to treat long texts, which counts for the cost; a build chooses among several."""
     ways = run.recipe.search.long
     if ways and len(set(ways)) == 1:
-        run.long = long_for(ways[0], run.train.texts)
+        if ways[0] == WINDOWED:
+            choose_long(run)  # nothing is tried, the model is extended in seconds
+        else:
+            run.long = long_for(ways[0], run.train.texts)
 
 
 def _long_notes(run: Run) -> list[str]:

@@ -20,10 +20,14 @@ from lighten.pipeline.examples import Examples
 from lighten.runtime import load
 from lighten.runtime.long_texts import WAYS
 from lighten.search.run import Run
+from lighten.search.rungs.windowed import WAY as WINDOWED
+from lighten.search.rungs.windowed import read_whole, tokens_for
 from lighten.search.students.policy import DISAGREEMENT
 
 FREE = ("truncate", "head-tail", "sentences", "textrank")
-"""One sequence per text: they cost the same. Chunks cost a multiple, so the recipe has to ask for them."""
+"""One sequence per text: they cost the same. Chunks and a window cost a multiple: the recipe has to ask for them."""
+ORDER = (*WAYS, WINDOWED)
+"""The simplest first."""
 LEAST = 0.02
 """Share of the training texts over the limit below which nothing is tried."""
 TEXTS = 2000
@@ -36,26 +40,38 @@ def choose_long(run: Run) -> dict[str, Any]:
 
     Returns:
         ``limit`` in tokens, ``share_cut`` of the training texts, the ``chosen`` way and the ``scores`` of those that
-        were tried: percent right on validation texts with TF-IDF + linear.
+        were tried: percent right on validation texts with TF-IDF + linear. Where the model is extended by a window
+        also ``tokens``: what it takes then.
+
+    Raises:
+        InputError: a window is asked for, and the model cannot be extended.
     """
-    over = lengths(read_tokenizer(run.model), run.train.texts) > run.max_tokens
+    counts = lengths(read_tokenizer(run.model), run.train.texts)
+    over = counts > run.max_tokens
     share = float(over.mean())
-    ways = sorted(set(run.recipe.search.long or FREE), key=WAYS.index)
+    ways = sorted(set(run.recipe.search.long or FREE), key=ORDER.index)
+    if not over.any():
+        ways = [way for way in ways if way != WINDOWED] or ["truncate"]
+    tokens = tokens_for(run, int(counts.max()))
 
     def work() -> dict[str, Any]:
-        scores = {} if len(ways) == 1 or share < LEAST else _scores(run, ways)
+        scores = {} if len(ways) == 1 or share < LEAST else _scores(run, ways, tokens)
         chosen = simplest_good(scores, min(len(run.validation), TEXTS // 2)) if scores else ways[0]
-        return {"limit": run.max_tokens, "share_cut": round(share, 4), "chosen": chosen, "scores": scores}
+        found = {"limit": run.max_tokens, "share_cut": round(share, 4), "chosen": chosen, "scores": scores}
+        return {**found, "tokens": tokens} if chosen == WINDOWED else found
 
     if not over.any() and run.recipe.search.long is None:
         return {"limit": run.max_tokens, "share_cut": 0.0, "chosen": "truncate", "scores": {}}
     found: dict[str, Any] = run.timed("long texts", lambda: run.journal.decide("long texts", run.scope, work))
-    run.long = long_for(found["chosen"], run.train.texts)
     said = ", ".join(f"{way} {score:.1f}%" for way, score in found["scores"].items())
     run.progress.note(
         f"{100 * share:.0f}% of the texts are over {run.max_tokens} tokens: {found['chosen']}"
         + (f" (TF-IDF + linear on validation: {said})" if said else "")
     )
+    if found["chosen"] == WINDOWED:
+        run.timed("long texts", lambda: read_whole(run, found["tokens"]))
+    else:
+        run.long = long_for(found["chosen"], run.train.texts)
     return found
 
 
@@ -73,33 +89,43 @@ def simplest_good(scores: dict[str, float], examples: int) -> str:
     return next(way for way, score in scores.items() if score >= best - error)
 
 
-def _scores(run: Run, ways: Sequence[str]) -> dict[str, float]:
+def _scores(run: Run, ways: Sequence[str], tokens: int) -> dict[str, float]:
     found = {}
     with run.progress.stage("long texts", total=len(ways)) as stage:
         for number, way in enumerate(ways):
-            found[way] = _score(run, way)
+            found[way] = _score(run, way, tokens)
             stage.update(number + 1)
             run.clock.tick()
     return found
 
 
-def _score(run: Run, way: str) -> float:
-    """Return the percent of validation texts that a linear model has right when long texts are treated one way."""
+def _score(run: Run, way: str, tokens: int) -> float:
+    """Return the percent of validation texts that a linear model has right when long texts are treated one way.
+
+    Args:
+        run: the build.
+        way: how; a model with a window sees the first `tokens`.
+        tokens: see there.
+    """
     train, held_out = _some(run.train, TEXTS, run.recipe.seed), _some(run.validation, TEXTS // 2, run.recipe.seed)
-    trial = replace(run, train=train, validation=held_out, long=long_for(way, run.train.texts))
+    trial = replace(run, train=train, validation=held_out)
+    if way == WINDOWED:
+        read_whole(trial, tokens)
+    else:
+        trial.long = long_for(way, run.train.texts)
 
     def work(target: Path) -> dict[str, Any]:
         checkpoint, model = target / "checkpoint", target / "model"
         checkpoint.mkdir()
         model.mkdir()
-        TRIAL.apply(run.model, checkpoint, trial.context(way))
+        TRIAL.apply(trial.model, checkpoint, trial.context(way))
         write_bundle(model, graph_of(checkpoint), checkpoint, trial.serving)
         said = load(model, threads=run.recipe.target.threads).logits(held_out.texts).argmax(1)
         return {"accuracy": round(float((said == np.array(held_out.labels)).mean() * 100), 4)}
 
     step = {**step_to_dict(TRIAL), "long": trial.serving.to_dict()["long"], "texts": TEXTS, "seed": run.recipe.seed}
-    step["max_tokens"] = run.max_tokens
-    return float(run.workspace.produce("trial", step, [run.model_key, run.table], work).metrics["accuracy"])
+    step["max_tokens"] = trial.max_tokens
+    return float(run.workspace.produce("trial", step, [trial.model_key, run.table], work).metrics["accuracy"])
 
 
 def _some(examples: Examples, most: int, seed: int) -> Examples:
