@@ -92,3 +92,59 @@ def test_few_points_still_make_a_page(left):
     document["slopes"] = []
     page = render_attention(document)
     assert page.count("<figure") == 2 * left and "nan" not in page
+
+
+def judged_row(kind, tokens, value, **changes):
+    row = {"kind": kind, "tokens": tokens, "agreement": value, "agreement_low": value, "agreement_high": 1.0}
+    row |= {"first_cosine": 0.8765, "difference": 0.2, "texts": 4, "not_judged": None}
+    return row | changes
+
+
+def with_quality(**changes):
+    nothing = dict.fromkeys(("agreement", "agreement_low", "agreement_high", "first_cosine", "difference", "texts"))
+    rows = [judged_row("window", 512, 0.5), judged_row("window", 1024, -0.25)]
+    rows.append(judged_row("window", 2048, None, **nothing, not_judged="time: about <9> s needed"))
+    rows.append(judged_row("window", 4096, None, **nothing, not_judged="full attention was not measured"))
+    lengths = [
+        {"tokens": 512, "texts": 4, "joined": 0, "first_other": 0.4},
+        {"tokens": 1024, "texts": 2, "joined": 1, "first_other": 0.6},
+        {"tokens": 2048, "texts": 0, "joined": 0, "first_other": None},
+    ]
+    texts = {"source": "my <rows>.csv", "kind": "rows"}
+    quality = {"weights": "m", "texts": texts, "positions": 512, "left_out": None, "lengths": lengths, "rows": rows}
+    return {**DOCUMENT, "quality": quality | changes}
+
+
+def test_agreement_is_plotted_written_and_explained():
+    page = render_attention(with_quality())
+    assert page.count("<figure") == 5 and page.count("<circle") == 26
+    for words in (
+        "0.500",
+        "-0.250",
+        "first token 0.876",
+        "0.500 to 1.000",
+        "window, 1,024 tokens: -0.25",
+        'id="quality"',
+    ):
+        assert words in page, words
+    for note in (
+        "2 to 4 texts of each length from my &lt;rows&gt;.csv",
+        "1 of 2 at 1,024 tokens",
+        "it is 0.400 to 0.600",
+    ):
+        assert note in page, note
+    assert "The model was made for 512 tokens" in page and "random tokens" not in page
+    assert "about &lt;9&gt; s needed" in page
+    # Time was left out there too, and is said in its own section.
+    assert "full attention was not measured" not in page
+    checker = Checker()
+    checker.feed(page)
+    assert not checker.open
+
+
+def test_random_tokens_and_no_agreement_are_said():
+    page = render_attention(with_quality(texts={"source": None, "kind": "random tokens"}, positions=4096))
+    assert "random tokens, which are no text" in page and "was made for" not in page
+    page = render_attention(with_quality(rows=[], lengths=[], left_out="name a model with --model"))
+    assert "Not judged: name a model with --model." in page and page.count("<figure") == 4
+    assert 'id="quality"' not in render_attention(DOCUMENT)

@@ -13,7 +13,7 @@ from lighten.cli.guard import Debug, Json, guarded
 def compare_attention(
     model: Annotated[
         str | None,
-        typer.Option(metavar="SOURCE", help="A BERT-type model, for its shape; else 6 layers of 384 with 12 heads."),
+        typer.Option(metavar="SOURCE", help="A BERT-type model; else the shape of 6 layers of 384 with 12 heads."),
     ] = None,
     tokens: Annotated[str, typer.Option(metavar="N,N,...", help="The lengths.")] = "512,1024,2048,4096,8192,16384",
     kinds: Annotated[
@@ -25,6 +25,10 @@ def compare_attention(
     rounds: Annotated[int, typer.Option(min=1, help="How often each point is measured, if time allows.")] = 3,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; else as many as there are cores.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, texts and orders.")] = 0,
+    data: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="Texts to judge agreement on; else random tokens.")
+    ] = None,
+    text: Annotated[str, typer.Option(metavar="COLUMN", help="The column of the text.")] = "text",
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the points as a table.")] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write attention.html, attention.json and attention.csv.")
@@ -32,9 +36,10 @@ def compare_attention(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Measure time and memory of full, windowed, dilated, block-sparse and Longformer attention by length.
+    """Measure time, memory and quality of full, windowed, dilated, block-sparse and Longformer attention by length.
 
-    Each point is measured in a process of its own; what would not fit into memory or time is left out, and said.
+    Quality is agreement with full attention before any training, with the weights of --model. Each point is measured
+    in a process of its own; what would not fit into memory or time is left out, and said.
     """
     with guarded(debug):
         from lighten.cli.compare_summary import names, numbers
@@ -53,6 +58,8 @@ def compare_attention(
                 rounds=rounds,
                 threads=threads,
                 seed=seed,
+                data=data,
+                text=text,
                 progress=progress,
             )
         from lighten.cli.compare_summary import summary, write

@@ -9,6 +9,7 @@ from typing import Any
 from lighten.cli.summary import table
 from lighten.errors import InputError
 from lighten.report.attention_page import WORK, table_of, write_attention
+from lighten.report.attention_quality import agreement_table, unjudged, why_not
 
 NAME = "attention"
 
@@ -60,11 +61,30 @@ def summary(document: Mapping[str, Any], page: Path | None = None) -> str:
         slopes = [[row["kind"], slope] for row in made["rows"] for slope in row["slopes"]]
         if slopes:
             parts.append(table([["slope of time", "(1 is linear, 2 quadratic)"], *slopes]))
+    parts.extend(_quality(document))
     skipped = [f"left out: {_left_out(row)}" for row in document["points"] if row["skipped"]]
+    skipped += [f"left out: agreement of {_where(row)}" for row in unjudged(document)]
     parts.append("\n".join(skipped))
     if page is not None:
         parts.append(f"page  {page}")
     return "\n\n".join(part for part in parts if part)
+
+
+def _quality(document: Mapping[str, Any]) -> list[str]:
+    made = agreement_table(document)
+    if made is None:
+        why = why_not(document)
+        return [f"quality left out: {why}"] if why else []
+    heading = ["agreement, tokens", *(f"{tokens:,}" for tokens in made["tokens"])]
+    lines = [heading]
+    for row in made["rows"]:
+        lines.append([row["kind"], *(cell["agreement"] for cell in row["cells"])])
+        lines.append(["  first token", *(cell["first"] or "-" for cell in row["cells"])])
+    return [table(lines), "\n".join(made["notes"])]
+
+
+def _where(row: Mapping[str, Any]) -> str:
+    return f"{row['kind']} at {row['tokens']:,}: {row['not_judged']}"
 
 
 def _left_out(row: Mapping[str, Any]) -> str:

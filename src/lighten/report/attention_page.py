@@ -1,4 +1,4 @@
-"""Renders a comparison of attentions as one HTML page: curves of time and memory by length, and every number."""
+"""Renders a comparison of attentions as one HTML page: curves of time, memory and quality by length, every number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from lighten.pipeline.files import write_text
 from lighten.report import words
-from lighten.report.axis import Axis, logarithmic
+from lighten.report.attention_quality import agreement_table, judged, unjudged, why_not
+from lighten.report.axis import Axis, linear, logarithmic
 from lighten.report.page import templates, text_of
 from lighten.report.words import number
 
@@ -44,7 +45,10 @@ def render_attention(document: Mapping[str, Any]) -> str:
                 {"name": kind, "said": said, "colour": COLOURS[index % len(COLOURS)], "dash": _dash(index)}
                 for index, (kind, said) in enumerate(document["kinds"].items())
             ],
-            plots=[plot for what in document["what"] for plot in _plots(document, what)],
+            plots=[plot for what in document["what"] for plot in _plots(document, what)] + _agreement(document),
+            agreement=agreement_table(document),
+            unjudged=unjudged(document),
+            no_agreement=why_not(document),
             tables=[{"title": WORK[what], **table_of(document, what)} for what in document["what"]],
             skipped=[row for row in document["points"] if row["skipped"]],
             model=words.pairs({key: value for key, value in document["model"].items() if value is not None}),
@@ -96,10 +100,18 @@ def _plots(document: Mapping[str, Any], what: str) -> list[dict[str, Any]]:
     return found
 
 
+def _agreement(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = judged(document)
+    return [_plot(document, rows, "agreement", "Agreement with full attention, before training")] if rows else []
+
+
 def _plot(document: Mapping[str, Any], rows: list[Any], quantity: str, title: str) -> dict[str, Any]:
     width, height = 440, 300
     x = logarithmic([row["tokens"] for row in rows], 58, width - 14, 0.03)
-    y = logarithmic([row[quantity] for row in rows], height - 46, 14)
+    values = [row[quantity] for row in rows]
+    agrees = quantity == "agreement"
+    # 1 is on the axis: how far below it a curve runs is what there is to see.
+    y = linear([*values, 1.0], height - 46, 14) if agrees else logarithmic(values, height - 46, 14)
     lines = []
     for index, kind in enumerate(document["kinds"]):
         own = [row for row in rows if row["kind"] == kind]
@@ -120,7 +132,7 @@ def _plot(document: Mapping[str, Any], rows: list[Any], quantity: str, title: st
     )
     return {
         "title": title,
-        "alt": f"{title} by length, both logarithmic. Longest measured: {said}.",
+        "alt": f"{title} by length, {'the length' if agrees else 'both'} logarithmic. Longest measured: {said}.",
         "width": width,
         "height": height,
         "left": x.start,
@@ -143,8 +155,8 @@ def _lengths(x: Axis, tokens: list[int]) -> list[tuple[float, str]]:
 
 
 def _tip(row: Mapping[str, Any], quantity: str) -> str:
-    unit = "s" if quantity == "seconds" else "MB"
-    return f"{row['kind']}, {row['tokens']:,} tokens: {number(row[quantity])} {unit}"
+    unit = {"seconds": " s", "peak_mb": " MB"}.get(quantity, "")
+    return f"{row['kind']}, {row['tokens']:,} tokens: {number(row[quantity])}{unit}"
 
 
 def _dash(index: int) -> str:

@@ -79,6 +79,7 @@ def test_the_document(monkeypatch):
         ({"minutes": float("nan")}, "--minutes"),
         ({"config": {**TINY, "model_type": "gpt2"}}, "'gpt2' is not supported"),
         ({"model": "no/such/folder"}, "no/such/folder"),
+        ({"data": "rows.csv"}, "--data rows.csv: agreement is that of a model's weights"),
     ],
 )
 def test_bad_input_is_refused_before_work_starts(monkeypatch, options, words):

@@ -5,6 +5,7 @@ from tests.workshop.compare_attention.samples import SHAPE, Machine
 
 from lighten.errors import InputError
 from lighten.workshop.compare_attention.outcome import COLUMNS, as_csv, point_rows, sentence_of, slope_rows
+from lighten.workshop.compare_attention.quality import COLUMNS as QUALITY
 from lighten.workshop.compare_attention.rounds import Rounds
 
 LENGTHS = (256, 512, 1024, 2048, 4096)
@@ -103,6 +104,6 @@ def test_rows_sentence_and_table():
     assert said.startswith("At 1,024 tokens, forward and backward, window takes 1.57 s, full attention 2 times that")
     assert said.endswith("up to 512 tokens full attention is as fast or faster")
     lines = as_csv(document).splitlines()
-    assert lines[0] == ",".join(COLUMNS) and len(lines) == 21
+    assert lines[0] == ",".join((*COLUMNS, *QUALITY)) and len(lines) == 21
     assert sum("memory: about" in line for line in lines) == 4
     assert sentence_of({"what": ["training"], "points": []}) == "0 of 0 points measured"

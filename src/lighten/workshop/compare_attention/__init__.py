@@ -1,1 +1,1 @@
-"""What an attention costs by length: kinds side by side, each point measured in a process of its own."""
+"""What an attention costs, and changes, by length: kinds side by side, each point measured in a process of its own."""

@@ -16,7 +16,9 @@ from lighten.sources import resolve
 from lighten.workshop.compare_attention.kinds import SHAPE, USUAL, check_kinds, pattern_of
 from lighten.workshop.compare_attention.outcome import point_rows, sentence_of, slope_rows
 from lighten.workshop.compare_attention.point import CALL_SECONDS, CALLS, MODULE
+from lighten.workshop.compare_attention.quality import judged, left_out
 from lighten.workshop.compare_attention.rounds import Rounds, described
+from lighten.workshop.compare_attention.sample import Drawn, sample_of
 
 LENGTHS = (512, 1024, 2048, 4096, 8192, 16384)
 WHATS = ("forward", "training")
@@ -38,13 +40,15 @@ def compare_attention(
     threads: int | None = None,
     seed: int = 0,
     config: dict[str, Any] | None = None,
+    data: str | None = None,
+    text: str = "text",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Measure time and peak memory of attentions by length, each point in a process of its own.
+    """Measure time, peak memory and agreement with full attention by length, each point in a process of its own.
 
     Args:
-        model: source of a BERT-type model whose shape is measured, its weights are not read; 6 layers of 384 with
-            12 heads when left out.
+        model: source of a BERT-type model; its shape decides on time and memory, its weights on agreement. 6 layers
+            of 384 with 12 heads, and no agreement, when left out.
         tokens: lengths of the one text in a batch.
         kinds: of `lighten.workshop.compare_attention.kinds.KINDS`.
         window: tokens that a token sees on each side.
@@ -54,21 +58,27 @@ def compare_attention(
         threads: the usable cores when left out.
         seed: of weights, texts and orders.
         config: instead of `model`, the content of a config.json.
+        data: source of texts that agreement is judged on; random tokens when left out.
+        text: their column.
         progress: where to report.
 
     Returns:
-        A document with ``points`` (one per kind, length and work), ``slopes``, ``sentence`` and the conditions.
+        A document with ``points`` (one per kind, length and work), ``slopes``, ``quality`` (see
+        `lighten.workshop.compare_attention.quality.judged`), ``sentence`` and the conditions.
 
     Raises:
-        InputError: unknown kinds, lengths or windows that make no sense, a model of another type.
+        InputError: unknown kinds, lengths or windows that make no sense, a model of another type; texts that cannot
+            be read, or for which there is no model with weights.
     """
     progress = progress or Progress()
     lengths, kinds, whats = _checked(tokens, kinds, window, what, minutes)
-    config = config or _config(model, progress)
+    folder = None if config or model is None else _folder(model, progress)
+    config = config or (dict(SHAPE) if folder is None else read_config(folder))
     shape = shape_of(config, 1)
     threads = threads or usable_cores()
     for kind in kinds:
         pattern_of(kind, window)
+    sample, why = sample_of(folder, config, data, text, seed, progress)
 
     def measure(kind: str, length: int, wanted: list[str]) -> dict[str, Any]:
         request = {
@@ -86,6 +96,26 @@ def compare_attention(
         stage.update(last=f"{kind} at {length:,}")
         return dict(ask(request, worker=MODULE))
 
+    def compare(wanted: list[str], drawn: Drawn) -> dict[str, Any]:
+        stage.update(last=f"agreement at {len(drawn.ids[0]):,}")
+        request = {
+            "do": "agreement",
+            "model": str(folder),
+            "config": config,
+            "kinds": wanted,
+            "ids": drawn.ids,
+            "window": window,
+            "threads": threads,
+            "seed": seed,
+        }
+        return dict(ask(request, worker=MODULE))
+
+    quality = left_out(why)
+
+    def judge() -> None:
+        if sample is not None:
+            quality.update(judged(plan, sample, compare, str(model), shape.positions))
+
     with progress.stage("attention by length", total=minutes * 60) as stage:
         plan = Rounds(
             kinds,
@@ -100,7 +130,7 @@ def compare_attention(
             ask=measure,
             told=lambda spent: stage.update(done=spent),
         )
-        points = plan.run()
+        points = plan.run(judge)
     rows = point_rows(points)
     document = {
         "schema": 1,
@@ -118,6 +148,7 @@ def compare_attention(
         "kinds": described(kinds),
         "points": rows,
         "slopes": slope_rows(rows),
+        "quality": quality,
         "machine": describe(),
     }
     return {"schema": 1, "sentence": sentence_of(document), **document}
@@ -147,13 +178,11 @@ def _checked(
     return lengths, tuple(dict.fromkeys(kinds)), tuple(one for one in WHATS if one in what)
 
 
-def _config(model: str | Path | None, progress: Progress) -> dict[str, Any]:
-    if model is None:
-        return dict(SHAPE)
+def _folder(model: str | Path, progress: Progress) -> Path:
     paths = resolve(str(model), progress=progress).paths
     if len(paths) != 1 or not paths[0].is_dir():
         raise InputError("a model is one folder with config.json", f"--model {model}")
-    return read_config(paths[0])
+    return paths[0]
 
 
 def _shape_facts(config: dict[str, Any], shape: Any) -> dict[str, Any]:

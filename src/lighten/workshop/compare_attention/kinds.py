@@ -1,6 +1,7 @@
 """The attentions that are compared, and a model of each with random weights.
 
 Neither time nor memory depends on the weights; so a length is no matter of what a checkpoint has positions for.
+Agreement does: for it `lighten.workshop.compare_attention.weights` puts a checkpoint's in.
 """
 
 from __future__ import annotations
@@ -118,6 +119,8 @@ def inputs_for(kind: str, config: Mapping[str, Any], tokens: int, seed: int = 0)
 def _longformer(config: Mapping[str, Any], tokens: int, window: int) -> Any:
     from transformers import LongformerConfig
 
+    from lighten.workshop.compare_attention.weights import type_count
+
     shape = shape_of(config, 1)
     reach = 2 * window  # its attention_window counts both sides
     made = LongformerConfig(
@@ -127,6 +130,9 @@ def _longformer(config: Mapping[str, Any], tokens: int, window: int) -> Any:
         num_attention_heads=shape.heads,
         intermediate_size=shape.intermediate,
         vocab_size=shape.vocabulary,
+        hidden_act=str(config.get(names_of(config).key_of("hidden_act"), "gelu")),
+        layer_norm_eps=float(config.get("layer_norm_eps", 1e-12)),
+        type_vocab_size=type_count(config),
         # It pads to a multiple of its window by itself; positions count from the padding token on.
         max_position_embeddings=-(-tokens // reach) * reach + 2,
         pad_token_id=1,

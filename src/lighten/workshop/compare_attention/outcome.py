@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lighten.measure.slope import log_slope
+from lighten.workshop.compare_attention import quality
 from lighten.workshop.compare_attention.rounds import Point
 
 LONG = 2048
@@ -80,11 +81,16 @@ def slope_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def as_csv(document: Mapping[str, Any]) -> str:
-    """Return the points as a table with a heading; nothing stands where nothing was measured."""
+    """Return the points as a table with a heading; nothing stands where nothing was measured.
+
+    The last columns are the agreement of a kind at a length, the same for every kind of work.
+    """
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    known = {(row["kind"], row["tokens"]): row for row in document.get("quality", {}).get("rows", ())}
+    nothing = dict.fromkeys(quality.COLUMNS)
+    writer = csv.DictWriter(text, (*COLUMNS, *quality.COLUMNS), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(document["points"])
+    writer.writerows(nothing | known.get((row["kind"], row["tokens"]), {}) | row for row in document["points"])
     return text.getvalue()
 
 
@@ -106,4 +112,9 @@ def sentence_of(document: Mapping[str, Any]) -> str:
     said = f"At {top:,} tokens, {work}, {best} takes {compared[top][best]:.3g} s, "
     said += f"full attention {ratio:.2g} times that"
     behind = [tokens for tokens, times in compared.items() if best in times and times[best] >= times["full"]]
-    return said + (f"; up to {max(behind):,} tokens full attention is as fast or faster" if behind else "")
+    said += f"; up to {max(behind):,} tokens full attention is as fast or faster" if behind else ""
+    rows = document.get("quality", {}).get("rows", ())
+    near = next((row["agreement"] for row in rows if (row["kind"], row["tokens"]) == (best, top)), None)
+    return said + (
+        f"; before training, its states agree with full attention's by {near:.2f}" if near is not None else ""
+    )

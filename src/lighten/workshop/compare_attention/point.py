@@ -1,4 +1,4 @@
-"""``python -m lighten.workshop.compare_attention.point``: measures one kind at one length and ends.
+"""``python -m lighten.workshop.compare_attention.point``: measures one kind at one length, or agreement, and ends.
 
 A process of its own, because the peak memory of a process never falls, and what one model left behind (allocated
 memory, warmed kernels) must not help or harm the next.
@@ -55,6 +55,14 @@ def attention(request: dict[str, Any], report: Report) -> dict[str, Any]:
     return found
 
 
+def agreement(request: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Compare kinds with full attention: see `lighten.workshop.compare_attention.agreement.agreement`."""
+    from lighten.workshop.compare_attention.agreement import agreement as work
+
+    _die_first()
+    return work(request, report)
+
+
 def _forward(model: Any, inputs: dict[str, Any]) -> None:
     import torch
 
@@ -93,4 +101,4 @@ def _die_first() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main({"attention": attention}))
+    sys.exit(main({"attention": attention, "agreement": agreement}))

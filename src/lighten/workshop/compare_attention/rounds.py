@@ -103,12 +103,13 @@ class Rounds:
         """Seconds left."""
         return self.budget - (self.now() - self.started)
 
-    def run(self) -> list[Point]:
-        """Measure; returns every point, skipped ones too."""
+    def run(self, between: Callable[[], None] = lambda: None) -> list[Point]:
+        """Measure, with other work after the first round; returns every point, skipped ones too."""
         for tokens in self.lengths:
             for index in self.random.permutation(len(self.kinds)):
                 self._first(self.kinds[index], tokens)
         self.done = 1
+        between()
         while self.done < self.most and self._again():
             self.done += 1
         return list(self.points.values())
