@@ -3,6 +3,7 @@
     python benchmarks/bench_compress.py                      # the film reviews (examples/reviews.yaml)
     python benchmarks/bench_compress.py --data FOLDER/sst2   # SST-2 instead: train.tsv, dev.tsv, test.tsv
     python benchmarks/bench_compress.py --builds product     # one of the builds alone
+    python benchmarks/bench_compress.py --parts olive        # int8 alone, beside Olive's (olive_peer.py)
     python benchmarks/bench_compress.py --record
 
 There is a build of the recipe as it stands, and one per goal, in a folder of its own and with the goal's points as
@@ -10,7 +11,11 @@ the floor under the quality: a build aims at its floor. Builds where there is no
 models again in fresh processes: same threads, interleaved, spinning off; quality on the sealed test with a paired
 bootstrap interval. Ratios are the reference's over the chosen model's (above 1 is better for us); `points_lost` is
 what quality costs. A goal is met by the numbers; where an interval reaches beyond it, the verdict says so. `built_in`
-tells when and with what the build was made. The last line is one JSON document.
+tells when and with what the build was made.
+
+`--parts olive` is about the int8 alone: the fine-tuned reference in our dynamic int8 beside the same checkpoint in
+Olive's, at one text of 32 and of 128 tokens and on the same test. It needs an environment of its own, which it makes
+(olive_peer.py), and is not done unless asked for. The last line is one JSON document.
 """
 
 from __future__ import annotations
@@ -27,6 +32,9 @@ from lighten.measure.evidence import gather
 from lighten.pipeline.result import read
 
 sys.path.insert(0, str(Path(__file__).parent))
+import olive_compare
+import olive_configs
+import olive_peer
 from record import finish, parser
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +45,11 @@ GOALS = {
     "first step": {"speedup_batch1": 4.0, "points_lost": 2.0},
     "product": {"speedup_batch1": 9.0, "points_lost": 1.0},
 }
+
+OLIVE_SPEEDUP = 1.3
+"""How many times faster than Olive's int8 ours is to be, at no fewer points."""
+LENGTHS = (32, 128)
+"""Tokens of a text at which both int8s are timed."""
 
 
 def sst2(data: Path, folder: Path) -> dict[str, str]:
@@ -91,10 +104,37 @@ def measured(out: Path, recipe: Path, changes: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def olive(out: Path, recipe: Path, changes: Sequence[str]) -> dict[str, Any]:
+    """Return our int8 of a build's reference beside Olive's of the same checkpoint; builds where there is none yet."""
+    if not (out / "result.json").is_file():
+        lighten.build(recipe, out, set=list(changes))
+    result = read(out)
+    reference, data = (out / result["folders"][name] for name in ("reference", "data"))
+    work = out.with_name(f"{out.name}-olive")
+    ours, others, seconds = olive_compare.own_int8(reference, work / "ours"), {"fp32": reference}, {}
+    for name, options in olive_configs.INT8.items():
+        folder = work / name.replace(",", "").replace(" ", "-")
+        made = olive_peer.run(olive_configs.int8(reference, folder, options), folder, reference, most=900)
+        if made["graph"] is None:
+            raise SystemExit(f"Olive made no model, see {folder / 'log'}")
+        others[name] = olive_compare.bundle(made["graph"], reference, folder / "model")
+        seconds[name] = made["seconds"]
+    threads, test = result["target"]["threads"], data / "test.jsonl"
+    found = olive_compare.beside(
+        ours, others, test, threads=threads, tokens=LENGTHS, seed=result["seed"] + 1, seconds=20.0
+    )
+    rows = found["others"]
+    for name, spent in seconds.items():
+        rows[name] |= {"verdict": olive_compare.verdict(rows[name], OLIVE_SPEEDUP), "seconds": spent}
+        print(f"int8 against Olive's ({name}), {OLIVE_SPEEDUP:g} times, not less accurate: {rows[name]['verdict']}")
+    return {"goal": {"speedup": OLIVE_SPEEDUP, "points_ahead": 0}, "olive": olive_peer.VERSION, **found}
+
+
 def main() -> None:
     """Build, measure, print."""
     made = parser(__doc__ or "")
     builds = [AS_IT_STANDS, *GOALS]
+    made.add_argument("--parts", nargs="*", default=["builds"], choices=["builds", "olive"], help="what to do: builds")
     made.add_argument("--builds", nargs="*", default=builds, choices=builds, help="which builds; all when left out")
     arguments = made.parse_args()
     recipe = ROOT / "examples" / "reviews.yaml"
@@ -108,17 +148,20 @@ def main() -> None:
             "name=sst2",
         ]
     numbers: dict[str, Any] = {"data": data}
-    if AS_IT_STANDS in arguments.builds:
+    wanted = arguments.builds if "builds" in arguments.parts else []
+    if AS_IT_STANDS in wanted:
         numbers |= measured(ROOT / "runs" / data, recipe, changes)
     parts: dict[str, Any] = {}
     for name, goal in GOALS.items():
-        if name in arguments.builds:
+        if name in wanted:
             out = ROOT / "runs" / f"{data}-{name.replace(' ', '-')}"
             found = measured(out, recipe, [*changes, f"budget.quality={-goal['points_lost']}"])
             said = verdict(goal, found)
-            wanted = f"{goal['speedup_batch1']:g} times at no more than {goal['points_lost']:g} points"
-            print(f"{name}: {wanted}: {said}")
+            aim = f"{goal['speedup_batch1']:g} times at no more than {goal['points_lost']:g} points"
+            print(f"{name}: {aim}: {said}")
             parts[name] = {"goal": goal, "verdict": said, **found}
+    if "olive" in arguments.parts:
+        parts["olive int8"] = olive(ROOT / "runs" / data, recipe, changes)
     finish("compress" + ("-sst2" if arguments.data else ""), {**numbers, "parts": parts}, arguments.record)
 
 

@@ -1,6 +1,6 @@
 """The automatic choice: against chance, against its own promises, and against its own clock.
 
-    python benchmarks/bench_search.py                        # everything: more than four hours on 2 cores
+    python benchmarks/bench_search.py                        # everything: more than six hours on 2 cores
     python benchmarks/bench_search.py --parts chance --tasks reviews --seeds 0 --minutes 10
     python benchmarks/bench_search.py --parts promises --builds 4
     python benchmarks/bench_search.py --record
@@ -9,13 +9,16 @@
 time; compared by the volume of (points lost on validation, latency, size) that their candidates dominate within ten
 points of the reference, its latency and its size. `promises`: small builds with limits drawn by chance over four data
 sets; whatever was said to fit is measured again in a fresh process. `again`: another budget in a finished run folder.
-`budgets`: balanced, tiny, no-loss and impossible ones on the reviews, one after the other in one run folder. Other
-builds that are finished under runs/bench-search are not done again. The last line is one JSON document.
+`budgets`: balanced, tiny, no-loss and impossible ones on the reviews, one after the other in one run folder.
+`olive`: Olive's search over its passes, the fine-tuned checkpoint given, for as many minutes as a build of ours that
+has yet to fine-tune; ours is asked for what Olive's chosen model keeps on validation (olive_peer.py, search_peers.py).
+Other builds that are finished under runs/bench-search are not done again. The last line is one JSON document.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import random
 import shutil
 import statistics
@@ -26,11 +29,13 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+import olive_compare
 from hypervolume import hypervolume
 from lighten.measure.cost import costs
 from lighten.workshop.limits import value_of
 from record import finish, parser
 from search_budgets import budgets
+from search_peers import olive_chosen
 from search_tasks import TASKS, recipe
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +48,7 @@ GOALS = {
     "violations": (0, "<="),
     "second_budget_share": (0.05, "<="),
     "clock": (1.05, "<="),
+    "olive_dominated": (1.0, ">="),
 }
 """By number: the goal, and on which side of it the number is to be."""
 COSTS = ("latency_ms", "size_mb", "peak_memory_mb")
@@ -156,7 +162,42 @@ def several(options: Any) -> dict[str, Any]:
     return budgets(RUNS, 8.0)
 
 
-PARTS = {"chance": chance, "promises": promises, "again": again, "budgets": several}
+def olive(options: Any) -> dict[str, Any]:
+    """Olive's search for the same minutes, and whether our chosen model is better in points, latency and size."""
+    rows = []
+    for task in options.tasks:
+        for seed in options.seeds:
+            name = f"{task}-{options.minutes:g}-{seed}".replace(" ", "-")
+            start = RUNS / f"{name}-ours"
+            first, _ = build(recipe(task, seed, options.minutes, quality=-3.0), start)
+            peer = olive_chosen(start, RUNS / f"{name}-olive", options.minutes, seed)
+            row: dict[str, Any] = {"task": task, "seed": seed, "olive_seconds": peer["seconds"]}
+            row |= {"olive_models": peer["models"], "olive_said": peer["said"]}
+            row |= {"verdict": "Olive found no model that keeps its floor"}
+            if peer["folder"] is not None:
+                # Rounded up: no model that loses more on validation will do.
+                floor = min(-0.01, math.ceil(100 * peer["points"]) / 100)
+                out = RUNS / f"{name}-as-good-as-olive"
+                ours, seconds = build(recipe(task, seed, options.minutes, quality=floor), out)
+                target, data = ours["target"], out / ours["folders"]["data"]
+                found = olive_compare.beside(
+                    out / "model",
+                    {"olive": peer["folder"], "fp32": start / first["folders"]["reference"]},
+                    data / "test.jsonl",
+                    threads=target["threads"],
+                    tokens=[target["tokens"]],
+                    seed=seed + 1,
+                )
+                said = olive_compare.verdict(found["others"]["olive"], 1.0, smaller=True)
+                row |= {"floor": floor, "chosen": ours["chosen"]["name"], "our_seconds": round(seconds, 1), **found}
+                row |= {"our_verdict": ours["verdict"], "dominates": said.startswith("met"), "verdict": said}
+            rows.append(row)
+            print(row, file=sys.stderr, flush=True)
+    judged = [row["dominates"] for row in rows if "dominates" in row]
+    return {**({"olive_dominated": sum(judged) / len(judged)} if judged else {}), "olive": rows}
+
+
+PARTS = {"chance": chance, "promises": promises, "again": again, "budgets": several, "olive": olive}
 
 
 def main() -> None:
