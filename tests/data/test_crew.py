@@ -1,6 +1,8 @@
 """Helpers are started once for all jobs, share the chunks out, and end with the crew."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -152,3 +154,12 @@ def test_helpers_that_were_hired_early_do_the_work(tmp_path, hired):
 def test_hiring_imports_nothing_heavy():
     code = "import sys, lighten.data.crew; sys.exit(bool({'polars', 'numpy', 'torch'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_ctrl_c_reaches_no_helper_that_is_starting(tmp_path, hired):
+    recipe = write(tmp_path / "a.jsonl")
+    with crew.Crew() as one:
+        one.hire(2)
+        os.kill(hired[0].process.pid, signal.SIGINT)  # as a terminal does to the whole group
+        prepare(recipe, 0, tmp_path / "out", work=Work(tmp_path / "work", workers=2, rows=5, crew=one))
+    assert hired[0].done and (tmp_path / "out" / "train.jsonl").is_file()

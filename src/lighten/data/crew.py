@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from lighten.data.sizes import busy
-from lighten.measure.process import PYTHON
+from lighten.measure.process import PYTHON, deaf_to_interrupts
 
 if TYPE_CHECKING:
     from lighten.data.job import JobFolder
@@ -30,13 +30,14 @@ class Helper:
     """A fresh interpreter that waits for chunks: unlike a fork it is safe beside threads, and needs no guard."""
 
     def __init__(self, threads: int) -> None:
-        self.process = subprocess.Popen(
-            [*PYTHON, "-m", "lighten.data.task"],
-            env={**os.environ, "POLARS_MAX_THREADS": str(threads)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        with deaf_to_interrupts():  # while it starts too: Ctrl-C is the business of this process
+            self.process = subprocess.Popen(
+                [*PYTHON, "-m", "lighten.data.task"],
+                env={**os.environ, "POLARS_MAX_THREADS": str(threads)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
 
     def perform(self, folder: Path, index: int) -> bool:
         """Have a chunk done; returns whether the helper is still there."""
