@@ -1,6 +1,6 @@
 """Attention that is linear in the length: speed, memory, growth with the length, exactness, planted evidence.
 
-    python benchmarks/bench_attention.py                          # all parts; about three and a half hours on 2 cores
+    python benchmarks/bench_attention.py                          # all parts; over an hour on 2 cores
     python benchmarks/bench_attention.py --parts training errors
     python benchmarks/bench_attention.py --tiny                   # all parts at sizes that mean nothing: does it run?
     python benchmarks/bench_attention.py --record
@@ -139,7 +139,7 @@ def arguments() -> Any:
     made.add_argument("--rounds", type=int, default=5)
     made.add_argument("--threads", type=int, default=2)
     made.add_argument("--minutes", type=float, default=15.0, help="for the slopes")
-    made.add_argument("--planted-minutes", type=float, default=60.0, help="of each of the two trainings")
+    made.add_argument("--planted-minutes", type=float, default=60.0, help="of each of the three trainings at most")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--tiny", action="store_true", help="sizes that mean nothing, to see that it runs")
     return made.parse_args()

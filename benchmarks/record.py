@@ -32,19 +32,33 @@ def commit() -> str:
     return found.stdout.strip() or "unknown"
 
 
+JOINED = ("parts", "goals_met")
+"""Keys whose entries are joined one by one."""
+
+
 def joined(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """Return the new document with what only the old one measured, and the commits that was measured at.
 
-    `parts` are joined one by one.
+    The entries of `JOINED` are joined one by one.
     """
-    before = {**old, **{f"parts, {key}": value for key, value in old.get("parts", {}).items()}}
-    after = {**new, **{f"parts, {key}": value for key, value in new.get("parts", {}).items()}}
-    kept = {key: value for key, value in before.items() if key not in {*after, "earlier", "parts"}}
+    before, after = _flat(old), _flat(new)
+    kept = {key: value for key, value in before.items() if key not in {*after, "earlier"}}
     commits = {key: old.get("earlier", {}).get(key, old["commit"]) for key in kept}
-    whole = {key: value for key, value in kept.items() if not key.startswith("parts, ")}
-    parts = {key.removeprefix("parts, "): value for key, value in kept.items() if key.startswith("parts, ")}
-    joint = {**new, **whole, **({"parts": {**parts, **new.get("parts", {})}} if "parts" in {*old, *new} else {})}
+    joint = {**new, **{key: value for key, value in kept.items() if not _of_group(key)}}
+    for group in JOINED:
+        if group in {*old, *new}:
+            joint[group] = {**old.get(group, {}), **new.get(group, {})}
     return {**joint, "earlier": commits} if kept else joint
+
+
+def _flat(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document with the entries of `JOINED` as keys of their own."""
+    inner = {f"{group}, {key}": value for group in JOINED for key, value in document.get(group, {}).items()}
+    return {**{key: value for key, value in document.items() if key not in JOINED}, **inner}
+
+
+def _of_group(key: str) -> bool:
+    return key.startswith(tuple(f"{group}, " for group in JOINED))
 
 
 def finish(name: str, numbers: dict[str, Any], record: bool) -> None:

@@ -1,4 +1,4 @@
-"""The benchmark of attention: planted documents of two lengths, and graphs compared in every real token."""
+"""The benchmark of attention: planted documents of several lengths, and graphs compared in every real token."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench_attention import TINY as CONFIG
 from long_data import ADJECTIVES, NOUNS, PLACES, SAID, VERBS, count_tokens
 
 __all__ = ["one_thread"]
-SMALL = replace(TINY, long=2, short=3, validation=2, test=2)
+SMALL = replace(TINY, training=((160, 3), (200, 1), (544, 2)), validation=2, test=2)
 
 
 def write_bert(folder: Path) -> Path:
@@ -55,11 +55,12 @@ def lengths_of(file: Path) -> list[int]:
         return [sum(count_tokens(part) for part in row["text"].split(". ")) for row in csv.DictReader(stream)]
 
 
-def test_training_documents_have_two_lengths_and_the_others_one(tmp_path):
+def test_training_documents_have_all_lengths_and_the_others_one(tmp_path):
     folder = documents(tmp_path / "data", SMALL, 0)
     lengths = lengths_of(folder / "train.csv")
-    assert len(lengths) == 5 and all(SMALL.tokens - 80 < length <= SMALL.tokens for length in lengths[:2])
-    assert all(SMALL.short_tokens - 80 < length <= SMALL.short_tokens for length in lengths[2:])
+    assert len(lengths) == 6
+    for length, most in zip(lengths, [544, 544, 160, 160, 160, 200], strict=True):
+        assert most - 80 < length <= most
     for part in ("validation", "test"):
         found = lengths_of(folder / f"{part}.csv")
         assert len(found) == 2 and min(found) > SMALL.tokens - 80
@@ -71,7 +72,7 @@ def test_training_documents_have_two_lengths_and_the_others_one(tmp_path):
 def test_both_are_trained_and_judged(tmp_path):
     found = planted(tmp_path, TINY, 0.2, 0, str(write_bert(tmp_path / "bert")), {"precision": "fp32"})
     rows = found["planted_rows"]
-    assert (rows["window"]["tokens"], rows["truncated"]["tokens"]) == (TINY.tokens, TINY.short_tokens)
+    assert (rows["window"]["tokens"], rows["truncated"]["tokens"]) == (TINY.tokens, TINY.short)
     assert rows["window"]["n"] == rows["truncated"]["n"] == TINY.test
     low, high = found["planted_accuracy"]["ci95"]
     assert 0 <= low <= found["planted_accuracy"]["value"] <= high <= 1

@@ -30,3 +30,10 @@ def test_parts_are_joined_one_by_one() -> None:
     first = {"commit": "a", "parts": {"clean": 1, "near": 2}}
     both = joined(first, {"commit": "b", "parts": {"clean": 3}})
     assert both == {"commit": "b", "parts": {"clean": 3, "near": 2}, "earlier": {"parts, near": "a"}}
+
+
+def test_goals_are_joined_one_by_one() -> None:
+    first = {"commit": "a", "slope": 1.1, "goals_met": {"slope": True, "speed": False}}
+    both = joined(first, {"commit": "b", "speed": 3, "goals_met": {"speed": True}})
+    assert both["goals_met"] == {"slope": True, "speed": True}
+    assert both["earlier"] == {"slope": "a", "goals_met, slope": "a"}

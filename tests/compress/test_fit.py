@@ -8,15 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.helpers.checkpoints import KINDS, write_model
 
-from lighten.compress.fit import (
-    SMALLEST_BATCH,
-    STEPS_PER_EPOCH,
-    batch_budget,
-    labels_of,
-    padding_id,
-    peak_rate,
-    width_of,
-)
+from lighten.compress.fit import SMALLEST_BATCH, STEPS_PER_EPOCH, batch_budget, padding_id, peak_rate, width_of
+from lighten.compress.labels import labels_of
 from lighten.compress.steps import Finetune
 from lighten.models.checkpoint import read_state
 from lighten.models.load import load_classifier

@@ -11,6 +11,11 @@ from lighten.recipe import Train, check_buildable, parse_recipe, recipe_json_sch
 
 LANGUAGE = {"task": "language-modeling", "data": {"train": "a.txt", "text": "t"}, "model": "m"}
 SUMMARY = {"task": "summarization", "data": {"train": "a.csv", "text": "t", "summary": "s"}, "model": "m"}
+SEVERAL = {
+    "task": "text-classification",
+    "data": {"train": "a.csv", "text": "t", "label": "l", "multi_label": True},
+    "model": "m",
+}
 SCHEMA = jsonschema.Draft202012Validator(recipe_json_schema())
 
 
@@ -127,6 +132,8 @@ def test_the_schedule_of_the_schedule_free_optimizer_is_filled_in():
         (LANGUAGE, {"segment": 64, "length_warmup": 0.3}, ["segment and length_warmup exclude"]),
         (LANGUAGE, {"class_weights": "balanced"}, ["train.class_weights", "text-classification"]),
         (SUMMARY, {"long": "chunk"}, ["train.long", "summarization"]),
+        (SUMMARY, {"long": "hierarchical"}, ["train.long", "summarization"]),
+        (SEVERAL, {"long": "hierarchical"}, ["train.long", "data.multi_label", "chunk-max"]),
     ],
 )
 def test_faults_are_named(base, train, words):

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from lighten.compress.fingerprint import fingerprint_of_texts, fingerprint_of_weights
-from lighten.compress.fit import all_texts
+from lighten.compress.labels import all_texts
 from lighten.compress.step import Context
 from lighten.errors import InputError
 from lighten.train.infer import Inference

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from lighten.compress.answers import TeacherAnswers
 from lighten.compress.features import side_of
-from lighten.compress.fit import all_texts, fit, hard_labels, peak_rate
+from lighten.compress.fit import fit, peak_rate
 from lighten.compress.inner import feature_source, inner_terms, plan_inner, teacher_side
+from lighten.compress.labels import all_texts, hard_labels, supervised
 from lighten.compress.step import Context, ModelStep
 from lighten.compress.teacher import answers_of
 from lighten.errors import InputError
@@ -19,7 +20,7 @@ from lighten.models.checkpoint import read_config
 from lighten.models.decoder.layout import check_encoder
 from lighten.models.tokens import Ids
 from lighten.train.loop import Settings
-from lighten.train.objectives import Classification, Distillation, InnerDistillation, MultiLabel, Objective
+from lighten.train.objectives import Distillation, InnerDistillation, Objective
 
 
 class Distil(ModelStep):
@@ -92,10 +93,10 @@ class Distil(ModelStep):
             seed=context.seed,
         )
         objective: Objective
+        owner = None
         if self.control:
-            labels = hard_labels(context)[: len(context.train)]
             encoded = encoded[: len(context.train)]
-            objective = Classification(labels) if labels.dim() == 1 else MultiLabel(labels)
+            objective, owner = supervised(context)
             more: dict[str, Any] = {"control": True, "epochs_factor": round(longer, 4)}
         else:
             teacher = answers_of(context, lambda teacher: plan_inner(self, student, teacher).wanted)
@@ -109,6 +110,7 @@ class Distil(ModelStep):
             settings,
             tokens_per_batch=self.tokens_per_batch,
             dropout=0.0,
+            owner=owner,
         )
         return {**report, **more}
 

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from lighten.compress.fit import fit, labels_of, peak_rate, width_of
+from lighten.compress.fit import fit, peak_rate, width_of
+from lighten.compress.labels import supervised
 from lighten.compress.step import Context, ModelStep
 from lighten.train.loop import Settings
-from lighten.train.objectives import Classification
 
 
 class Finetune(ModelStep):
@@ -39,7 +39,7 @@ class Finetune(ModelStep):
             seed=context.seed,
         )
         encoded = context.encode(source, context.train.texts)
-        objective = Classification(labels_of(context))
+        objective, owner = supervised(context)
         return fit(
             source,
             target,
@@ -49,4 +49,5 @@ class Finetune(ModelStep):
             settings,
             tokens_per_batch=self.tokens_per_batch,
             dropout=self.dropout,
+            owner=owner,
         )

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from lighten.compress.copy import carry_notes
+from lighten.compress.labels import accuracy_of, f1_samples, several_labels
 from lighten.compress.sparse_training import zeros_kept
 from lighten.compress.step import Context
 from lighten.models.checkpoint import read_config
@@ -20,12 +20,12 @@ from lighten.models.embeddings import Narrowing, narrowed
 from lighten.models.layout import number_of
 from lighten.models.load import load_classifier, save_classifier, suit_attention
 from lighten.models.tokens import Ids
-from lighten.pipeline.examples import Examples
-from lighten.train.datasets.dataset import TextRows
+from lighten.runtime.long_texts import Index
+from lighten.train.datasets.dataset import Dataset, TextRows
+from lighten.train.datasets.documents import Documents
 from lighten.train.infer import infer
 from lighten.train.loop import Settings, Training
 from lighten.train.objectives import Objective
-from lighten.train.objectives.soft_labels import UNLABELLED
 from lighten.train.precision import Precision
 from lighten.train.sampler import Sampler
 
@@ -68,6 +68,7 @@ def fit(
     *,
     tokens_per_batch: int,
     dropout: float,
+    owner: Index | None = None,
     within: Callable[[Any], AbstractContextManager[None]] = nullcontext,
 ) -> dict[str, Any]:
     """Load the classifier in `source`, train it, save it with its tokenizer to `target`.
@@ -81,6 +82,7 @@ def fit(
         settings: how to train.
         tokens_per_batch: padded tokens per batch.
         dropout: in the encoder.
+        owner: the text that each row of `encoded` is a piece of, where the objective is one of whole texts.
         within: entered with the model around its training: what stands in the place of its layers meanwhile.
 
     Returns:
@@ -93,7 +95,6 @@ def fit(
     # All ids up to padding's are kept, so that it keeps its number: RoBERTa counts positions from it.
     narrowing = Narrowing([*encoded, *validation], keep=range(pad_id + 1))
     encoded, validation, pad_id = narrowing(encoded), narrowing(validation), narrowing.one(pad_id)
-    labels = np.array(context.validation.labels)
     table = several_labels(context.validation, len(context.labels))
 
     def validate(precision: Precision) -> float:
@@ -101,12 +102,16 @@ def fit(
         context.tick()
         if table is not None:
             return f1_samples(logits, table)
-        return float((logits.argmax(1).numpy() == labels).mean() * 100)
+        return accuracy_of(logits, context)
+
+    rows: Dataset = TextRows(encoded, pad_id)
+    if owner is not None:
+        rows = Documents(rows, owner, context.seed)
 
     with narrowed(model, narrowing), trained_along(model, getattr(objective, "module", None)), within(model):
         training = Training(
             model,
-            Sampler(TextRows(encoded, pad_id), batch_budget(tokens_per_batch, encoded), context.seed),
+            Sampler(rows, batch_budget(tokens_per_batch, encoded), context.seed),
             objective,
             validate,
             settings,
@@ -133,47 +138,3 @@ def trained_along(model: Any, module: torch.nn.Module | None) -> Iterator[None]:
         yield
     finally:
         del model.trained_along
-
-
-def f1_samples(logits: torch.Tensor, wanted: torch.Tensor) -> float:
-    """Return the mean over the texts of the F1 of their labels, in points; no label expected and none given is 1.
-
-    Args:
-        logits: one yes or no per class [n, classes].
-        wanted: 0 and 1 [n, classes].
-    """
-    said = (logits > 0).float()
-    sizes = said.sum(1) + wanted.sum(1)
-    f1 = torch.where(sizes > 0, 2 * (said * wanted).sum(1) / sizes.clamp(min=1), torch.ones_like(sizes))
-    return float(f1.mean() * 100)
-
-
-def labels_of(context: Context) -> torch.Tensor:
-    """Return the training labels [n]."""
-    return torch.tensor(context.train.labels, dtype=torch.long)
-
-
-def several_labels(examples: Examples, classes: int) -> torch.Tensor | None:
-    """Return 0 and 1 per text and class [n, classes] where texts may have several labels, else None."""
-    given = examples.more.get("labels")
-    if given is None:
-        return None
-    table = torch.zeros(len(examples), classes)
-    for row, labels in enumerate(given):
-        table[row, torch.tensor(labels, dtype=torch.long)] = 1
-    return table
-
-
-def all_texts(context: Context) -> list[str]:
-    """Return the training texts, then the unlabelled ones."""
-    return [*context.train.texts, *([] if context.unlabelled is None else context.unlabelled.texts)]
-
-
-def hard_labels(context: Context) -> torch.Tensor:
-    """Return the labels of `all_texts`, -1 where there is none: [n], or [n, classes] where texts may have several."""
-    table = several_labels(context.train, len(context.labels))
-    labels = labels_of(context) if table is None else table
-    if context.unlabelled is None:
-        return labels
-    none = torch.full((len(context.unlabelled), *labels.shape[1:]), UNLABELLED, dtype=labels.dtype)
-    return torch.cat([labels, none])

@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from lighten.compress.copy import FROZEN
-from lighten.compress.fit import labels_of, padding_id, several_labels
+from lighten.compress.fit import padding_id
 from lighten.compress.judge import some_texts
+from lighten.compress.labels import labels_of, several_labels
 from lighten.compress.step import Context
 from lighten.errors import InputError
 from lighten.models.checkpoint import read_config, read_state

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from lighten.compress.answers import TeacherAnswers
 from lighten.compress.features import Side, Wanted
-from lighten.compress.fit import all_texts, padding_id
+from lighten.compress.fit import padding_id
+from lighten.compress.labels import all_texts
 from lighten.compress.step import Context
 from lighten.errors import InputError
 from lighten.models.load import load_classifier, suit_attention

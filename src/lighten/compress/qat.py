@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from lighten.compress.calibration import FEWEST, check_source, find_ranges, judged, sample
-from lighten.compress.fit import all_texts, fit, hard_labels, peak_rate, width_of
+from lighten.compress.fit import fit, peak_rate, width_of
+from lighten.compress.labels import all_texts, hard_labels, supervised
 from lighten.compress.quantise import Bits
 from lighten.compress.sensitivity import answers
 from lighten.compress.step import Context, ModelStep
@@ -21,9 +22,9 @@ from lighten.models.quantised.emulate import Emulation
 from lighten.models.quantised.layers import Ranges, quantised
 from lighten.models.quantised.precision import FP32, Precision, write_precision
 from lighten.models.read import read_encoder
+from lighten.runtime.long_texts import Index
 from lighten.train.loop import Settings
-from lighten.train.objectives import Classification, Distillation, MultiLabel
-from lighten.train.objectives.objective import RowObjective
+from lighten.train.objectives import Distillation, Objective
 
 
 class QuantisationAwareTraining(ModelStep):
@@ -74,7 +75,7 @@ class QuantisationAwareTraining(ModelStep):
         if self.format == "int8-static":
             train = sample(source, context, context.train, self.texts, where)
             ranges = find_ranges(encoder, train, self.calibration, self.percentile, context)
-        objective, texts = self._objective(context)
+        objective, texts, owner = self._objective(context)
         settings = Settings(
             epochs=self.epochs,
             seconds=context.seconds,
@@ -92,6 +93,7 @@ class QuantisationAwareTraining(ModelStep):
             settings,
             tokens_per_batch=self.tokens_per_batch,
             dropout=0.0,
+            owner=owner,
             within=partial(quantised, bits=self.bits, ranges=ranges, learned=learned),
         )
         precision = Precision(int8=True, bits=self.bits, ranges=learned)
@@ -111,12 +113,12 @@ class QuantisationAwareTraining(ModelStep):
                 where,
             )
 
-    def _objective(self, context: Context) -> tuple[RowObjective, list[str]]:
-        labels = hard_labels(context)
-        several = labels.dim() == 2
+    def _objective(self, context: Context) -> tuple[Objective, list[str], Index | None]:
         if context.teacher is None and context.teacher_model is None:
-            labels = labels[: len(context.train)]
-            return (MultiLabel(labels) if several else Classification(labels)), context.train.texts
+            objective, owner = supervised(context)
+            return objective, context.train.texts, owner
+        labels = hard_labels(context)
         teacher = answers_of(context, lambda _: Wanted())
+        several = labels.dim() == 2
         soft = Distillation(teacher.logits, labels, self.temperature, self.label_weight, multi_label=several)
-        return soft, all_texts(context)
+        return soft, all_texts(context), None

@@ -14,22 +14,25 @@ from pydantic import Field
 from lighten.compress.answers import TeacherAnswers
 from lighten.compress.copy import carry_notes
 from lighten.compress.features import Wanted
-from lighten.compress.fit import all_texts, batch_budget, f1_samples, hard_labels, several_labels
+from lighten.compress.fit import batch_budget
+from lighten.compress.labels import accuracy_of, all_texts, f1_samples, hard_labels, several_labels, supervised
 from lighten.compress.linear import special_ids
 from lighten.compress.static_model import StaticModel, Table
 from lighten.compress.step import Context, ModelStep
 from lighten.compress.teacher import answers_of
 from lighten.errors import InputError
 from lighten.models.checkpoint import copy_tokenizer, read_config
+from lighten.models.chunked import owner_of
 from lighten.models.layout import Array
 from lighten.models.load import load_classifier
 from lighten.models.static import NOTE, frequency_weights, hashed_pairs, principal, token_vectors, write_static
 from lighten.models.tokens import Ids, read_tokenizer, special_ends
 from lighten.pipeline.files import write_json
-from lighten.train.datasets.dataset import TextRows
+from lighten.train.datasets.dataset import Dataset, TextRows
+from lighten.train.datasets.documents import Documents
 from lighten.train.infer import infer
 from lighten.train.loop import Settings, Training
-from lighten.train.objectives import Classification, Distillation, MultiLabel, Objective
+from lighten.train.objectives import Distillation, Objective
 from lighten.train.precision import Precision
 from lighten.train.sampler import Sampler
 
@@ -91,9 +94,12 @@ class StaticEmbeddings(ModelStep):
             patience=10**9,
             seed=context.seed,
         )
+        rows: Dataset = TextRows(encoded, pad_id)
+        if teacher is None and context.long.hierarchical:
+            rows = Documents(rows, owner_of(context.train), context.seed)
         training = Training(
             model,
-            Sampler(TextRows(encoded, pad_id), batch_budget(self.tokens_per_batch, encoded), context.seed),
+            Sampler(rows, batch_budget(self.tokens_per_batch, encoded), context.seed),
             self._objective(context, teacher),
             lambda precision: self._score(model, held_out, pad_id, precision, context),
             settings,
@@ -155,13 +161,10 @@ class StaticEmbeddings(ModelStep):
         return StaticModel(Table(vectors, seen), Table(weights, seen), ngrams, self.hidden, classes, self.dropout)
 
     def _objective(self, context: Context, teacher: TeacherAnswers | None) -> Objective:
+        if teacher is None:
+            return supervised(context)[0]
         labels = hard_labels(context)
-        if teacher is not None:
-            return Distillation(
-                teacher.logits, labels, self.temperature, self.label_weight, multi_label=labels.dim() == 2
-            )
-        labels = labels[: len(context.train)]
-        return Classification(labels) if labels.dim() == 1 else MultiLabel(labels)
+        return Distillation(teacher.logits, labels, self.temperature, self.label_weight, multi_label=labels.dim() == 2)
 
     def _score(
         self, model: StaticModel, held_out: list[Ids], pad_id: int, precision: Precision, context: Context
@@ -170,4 +173,4 @@ class StaticEmbeddings(ModelStep):
         several = several_labels(context.validation, len(context.labels))
         if several is not None:
             return f1_samples(logits, several)
-        return float((logits.argmax(1).numpy() == np.array(context.validation.labels)).mean() * 100)
+        return accuracy_of(logits, context)

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from lighten.compress.answers import FILE, TeacherAnswers, read_teacher, text_fingerprint
 from lighten.compress.features import Side, Wanted, bytes_per_token, side_of
 from lighten.compress.fingerprint import fingerprint_of_weights
-from lighten.compress.fit import all_texts, hard_labels, padding_id
+from lighten.compress.fit import padding_id
+from lighten.compress.labels import all_texts, hard_labels
 from lighten.compress.step import Context
 from lighten.compress.teacher_pass import Collected, collect
 from lighten.errors import InputError

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from lighten.models.tokens import special_ends
 from lighten.pipeline.examples import Examples
 from lighten.runtime.cut import Cutter, chunk_starts
-from lighten.runtime.long_texts import Long
+from lighten.runtime.long_texts import Index, Long
+
+PIECE_OF = "piece_of"
+"""Further column of chunked examples: which of the texts each chunk is of, from 0."""
 
 
 def chunked(examples: Examples, tokenizer: Tokenizer, limit: int, long: Long) -> Examples:
@@ -39,5 +43,10 @@ def chunked(examples: Examples, tokenizer: Tokenizer, limit: int, long: Long) ->
         [examples.labels[i] for i in owner],
         [examples.rows[i] for i in owner],
         None if examples.groups is None else [examples.groups[i] for i in owner],
-        {name: [values[i] for i in owner] for name, values in examples.more.items()},
+        {**{name: [values[i] for i in owner] for name, values in examples.more.items()}, PIECE_OF: owner},
     )
+
+
+def owner_of(examples: Examples) -> Index:
+    """Return the text that each example is of [n], ascending from 0: itself, where texts were not chunked."""
+    return np.array(examples.more.get(PIECE_OF, range(len(examples))), np.int64)

@@ -16,7 +16,7 @@ from lighten.runtime.cut import Cutter
 from lighten.runtime.frequencies import FILE, count_words, read_frequencies
 from lighten.runtime.long_texts import WAYS, Long, pool_by_text
 
-__all__ = ["WAYS", "Fitted", "Long", "fit_texts", "long_for", "pool_by_text", "read_note", "write_note"]
+__all__ = ["WAYS", "Fitted", "Index", "Long", "fit_texts", "long_for", "pool_by_text", "read_note", "write_note"]
 
 NOTE = "long_texts.json"
 """Beside the weights of a checkpoint: what becomes of long texts, for the export."""

@@ -15,6 +15,7 @@ from lighten.recipe.generate import Generate
 from lighten.recipe.section import Section, text_keys
 from lighten.recipe.train import Train
 
+LongWay = Literal["truncate", "head-tail", "sentences", "textrank", "chunk", "chunk-max", "hierarchical", "window"]
 StepSpec = str | dict[str, Any]
 ClassFloor = Annotated[float, Field(ge=-100, le=100)]
 ClassFloors = Annotated[dict[str, ClassFloor], Field(min_length=1), BeforeValidator(text_keys)]
@@ -113,9 +114,7 @@ class Search(Section):
     """Sizes of the vocabulary to consider: a number of pieces, ``used`` (those in the training text) or ``full``."""
     quantise: list[Literal["int8", "none"]] | None = None
     """Precisions to consider."""
-    long: list[Literal["truncate", "head-tail", "sentences", "textrank", "chunk", "chunk-max", "window"]] | None = (
-        Field(default=None, min_length=1)
-    )
+    long: list[LongWay] | None = Field(default=None, min_length=1)
     """Ways to treat texts over the model's limit to consider; all that keep one sequence per text when left out.
     ``window`` reads them whole, up to 4,096 tokens: the model is extended by attention within a window first."""
     executor: Literal["local", "ray"] = "local"

@@ -35,6 +35,8 @@ def problems(task: str, data: Data, train: Train) -> Iterator[str]:
     """Return what in `data` and `train` does not go with the task, the worst first."""
     yield from _columns(task, data)
     yield from _training(task, train)
+    if data.multi_label and train.long == "hierarchical":
+        yield f"train.long: with data.multi_label every chunk's yes counts: chunk-max; got {train.long!r}"
     if train.label_smoothing and (task == LANGUAGE or data.multi_label):
         what = "data.multi_label" if data.multi_label else task
         yield f"train.label_smoothing: not together with {what}; got {train.label_smoothing}"
@@ -72,5 +74,5 @@ def _training(task: str, train: Train) -> Iterator[str]:
     if train.from_encoder and (task != SUMMARY or train.from_scratch):
         why = f"only for the task {SUMMARY}" if task != SUMMARY else "not together with train.from_scratch"
         yield f"train.from_encoder: {why}"
-    if task == SUMMARY and train.long.startswith("chunk"):
+    if task == SUMMARY and (train.long.startswith("chunk") or train.long == "hierarchical"):
         yield f"train.long: a text and its summary cannot be cut into several; got {train.long!r} for {task}"

@@ -68,8 +68,9 @@ class Train(Section):
     max_tokens: int | None = Field(default=None, ge=3, le=1_000_000)
     """Longest text in tokens, special tokens included; the model's limit when left out, for summaries 1,024 at most
     where the model attends fully."""
-    long: Literal["truncate", "head-tail", "sentences", "textrank", "chunk", "chunk-max"] = "truncate"
-    """What becomes of longer texts: their beginning, beginning and end, best sentences, or all of it in chunks."""
+    long: Literal["truncate", "head-tail", "sentences", "textrank", "chunk", "chunk-max", "hierarchical"] = "truncate"
+    """What becomes of longer texts: their beginning, beginning and end, best sentences, or all of it in chunks; with
+    ``hierarchical`` the chunks are trained together, on the label of their text."""
     class_weights: Literal["none", "balanced"] | dict[str, Weight] = "none"
     """Weight of each label in the loss; ``balanced`` is the inverse of its frequency; or label: weight, others 1."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)

@@ -17,8 +17,9 @@ Index = npt.NDArray[np.int64]
 
 STRATEGIES = ("truncate", "head-tail", "sentences", "textrank", "chunk")
 """What ``lighten.json`` may say, the cheapest first."""
-POOLS = ("mean", "max")
-WAYS = (*STRATEGIES, "chunk-max")
+POOLS = ("mean", "max", "attention")
+HIERARCHICAL = "hierarchical"
+WAYS = (*STRATEGIES, "chunk-max", HIERARCHICAL)
 """What a recipe may say."""
 OVERLAP = 64
 """Tokens that a chunk shares with the one before it; at most a quarter of it."""
@@ -35,7 +36,8 @@ class Long:
             overlapping sequences whose logits are pooled.
         head: share of the tokens that ``head-tail`` keeps from the beginning.
         overlap: tokens that a chunk shares with the one before it.
-        pool: of the logits of a text's chunks: ``mean`` or ``max``.
+        pool: of the logits of a text's chunks: ``mean``, ``max``, or ``attention``, which training looks through: see
+            `pool_by_text`.
         frequencies: of words in the training texts, for ``sentences``.
     """
 
@@ -68,7 +70,14 @@ class Long:
             raise InputError(f"{way!r} is no way to treat long texts; known are {', '.join(WAYS)}{nearest(way, WAYS)}")
         if way == "chunk-max":
             return cls("chunk", pool="max")
+        if way == HIERARCHICAL:
+            return cls("chunk", pool="attention")
         return cls(way, frequencies=frequencies if way == "sentences" else None)
+
+    @property
+    def hierarchical(self) -> bool:
+        """Whether chunks are read one by one, and trained on the label of their text as a whole."""
+        return self.strategy == "chunk" and self.pool == "attention"
 
     @classmethod
     def from_dict(cls, said: Mapping[str, Any], frequencies: Frequencies | None = None) -> Long:
@@ -106,23 +115,40 @@ def read_long(folder: ModelFolder) -> Long:
 
 
 def pool_by_text(logits: npt.NDArray[np.floating[Any]], owner: Index, pool: str = "mean") -> npt.NDArray[np.float64]:
-    """Return the mean, or the largest, of the logits of each text's sequences.
+    """Return one row of logits per text, made of those of its sequences.
+
+    ``attention`` is a mean weighted by softmax over the text's sequences of ``logsumexp(logits - mean(logits))``, with
+    which a sequence says how sure it is: one that knows nothing weighs little beside one that does. The weights need
+    no parameters of their own, so that any classifier is the lower level of such a hierarchy. Attention over the
+    instances of a bag is that of Ilse et al. 2018, where a layer of its own computes the weights.
 
     Args:
         logits: [sequences, classes].
         owner: which text each sequence comes from [sequences]; every text has one at least.
-        pool: ``mean`` or ``max``.
+        pool: ``mean``, ``max`` or ``attention``.
 
     Returns:
         [texts, classes].
     """
     texts = int(owner.max()) + 1 if len(owner) else 0
+    shape = (texts, *logits.shape[1:])
     if pool == "max":
-        largest = np.full((texts, *logits.shape[1:]), -np.inf)
+        largest = np.full(shape, -np.inf)
         np.maximum.at(largest, owner, logits)
         return largest
-    total = np.zeros((texts, *logits.shape[1:]), np.float64)
-    np.add.at(total, owner, logits)
-    counts = np.bincount(owner, minlength=texts)
-    mean: npt.NDArray[np.float64] = total / counts.reshape(-1, *[1] * (logits.ndim - 1))
+    weights = np.ones(len(owner)) if pool == "mean" else _sureness(logits, owner, texts)
+    total, sums = np.zeros(shape, np.float64), np.bincount(owner, weights, minlength=texts)
+    np.add.at(total, owner, logits * weights.reshape(-1, *[1] * (logits.ndim - 1)))
+    mean: npt.NDArray[np.float64] = total / sums.reshape(-1, *[1] * (logits.ndim - 1))
     return mean
+
+
+def _sureness(logits: npt.NDArray[np.floating[Any]], owner: Index, texts: int) -> npt.NDArray[np.float64]:
+    """Return the weight of each sequence [sequences], 1 for the surest of a text."""
+    centred = logits.astype(np.float64) - logits.mean(1, keepdims=True, dtype=np.float64)
+    top = centred.max(1)
+    sure = top + np.log(np.exp(centred - top[:, None]).sum(1))
+    most = np.full(texts, -np.inf)
+    np.maximum.at(most, owner, sure)
+    weights: npt.NDArray[np.float64] = np.exp(sure - most[owner])
+    return weights

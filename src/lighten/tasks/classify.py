@@ -15,7 +15,7 @@ from lighten.models.auto import hidden_width, load_auto, positions_of
 from lighten.models.embeddings import Narrowing, narrowed
 from lighten.models.freeze import top_only
 from lighten.models.load import suit_attention
-from lighten.models.long_texts import Fitted, pool_by_text
+from lighten.models.long_texts import Fitted, Index, pool_by_text
 from lighten.models.norms import set_norm
 from lighten.models.tokens import Ids
 from lighten.pipeline import read_json
@@ -27,8 +27,17 @@ from lighten.tasks.modify import modified
 from lighten.tasks.policy import limit_of, order_of, peak_rate, tokens_per_step
 from lighten.train.batches import pad
 from lighten.train.datasets.dataset import Dataset, TextRows
+from lighten.train.datasets.documents import Documents
 from lighten.train.infer import infer, infer_rows
-from lighten.train.objectives import Classification, MultiLabel, RowObjective, class_weights, positive_weights
+from lighten.train.objectives import (
+    Classification,
+    MultiLabel,
+    Objective,
+    Pooled,
+    RowObjective,
+    class_weights,
+    positive_weights,
+)
 from lighten.train.precision import Precision
 from lighten.train.sampler import Sampler
 from lighten.train.settings import Look
@@ -50,6 +59,7 @@ class Classify:
         self.width = hidden_width(model)
         self.limit = limit_of(self.train.max_tokens, positions_of(model))
         self.texts = {part: self._encode(part) for part in self.examples}
+        self.hierarchical = long_of(job).hierarchical
         self.whole = Narrowing([ids for part in self.texts.values() for ids in part.encoded], range(self.pad_id + 1))
         self.narrow = not self.train.freeze and self.train.lora is None
         self._last = torch.empty(0)
@@ -118,8 +128,8 @@ class Classify:
         return (self.whole(encoded), self.whole.one(self.pad_id)) if self.narrow else (encoded, self.pad_id)
 
     def targets(self, part: str) -> torch.Tensor:
-        """Return the labels of a part's rows (chunks have that of their text): [n], or [n, classes] of 0 and 1."""
-        examples, owner = self.examples[part], self.texts[part].owner
+        """Return the labels of a part's examples: [n], or [n, classes] of 0 and 1; see `_owner`."""
+        examples, owner = self.examples[part], self._owner(part)
         if not self.many:
             return torch.tensor(examples.labels)[torch.from_numpy(owner)]
         found = torch.zeros(len(examples), len(self.labels))
@@ -127,8 +137,16 @@ class Classify:
             found[row, several] = 1.0
         return found[torch.from_numpy(owner)]
 
-    def objective(self) -> RowObjective:
+    def _owner(self, part: str) -> Index:
+        """Return the text that each example is of: itself where texts are examples whole, else that of the chunk."""
+        return np.arange(len(self.examples[part])) if self.hierarchical else self.texts[part].owner
+
+    def objective(self) -> Objective:
         """Return the loss on the training labels."""
+        loss = self._loss()
+        return Pooled(loss) if self.hierarchical else loss
+
+    def _loss(self) -> RowObjective:
         targets = self.targets("train")
         weights = self._weights(targets)
         if self.many:
@@ -149,8 +167,10 @@ class Classify:
     def setup(self) -> Setup:
         """Return what the loop needs."""
         dataset = self.rows("train")
+        if self.hierarchical:
+            dataset = Documents(dataset, self.texts["train"].owner, self.recipe.seed)
         budget = tokens_per_step(self.train, dataset.lengths)
-        order = order_of(self.train, self.examples["train"], dataset.lengths, self.texts["train"].owner)
+        order = order_of(self.train, self.examples["train"], dataset.lengths, self._owner("train"))
         tokens = {part: sum(len(ids) for ids in self.texts[part].encoded) for part in self.texts}
         return Setup(
             build=self.build,
@@ -175,17 +195,23 @@ class Classify:
         """Score the model in training on the validation part."""
         logits = infer_rows(model, rows, precision, tick=self.job.tick, strategy=self.job.strategy).logits
         self._last = logits
+        if self.hierarchical:
+            logits = torch.from_numpy(self._by_text("validation", logits))
         targets = self.targets("validation")
         if self.many:
             loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
         else:
             loss = torch.nn.functional.cross_entropy(logits, targets)
-        scores = self._scores("validation", logits)
+        scores = self._scores("validation", self._last)
         return Look(float(scores.mean() * 100), float(loss))
+
+    def _by_text(self, part: str, logits: torch.Tensor) -> Any:
+        """Return the logits of whole texts [texts, classes]."""
+        return pool_by_text(logits.numpy(), self.texts[part].owner, long_of(self.job).pool)
 
     def _scores(self, part: str, logits: torch.Tensor) -> Any:
         """Return the score of each text, 0 to 1: right or wrong, or the F1 of its labels."""
-        joined = pool_by_text(logits.numpy(), self.texts[part].owner, long_of(self.job).pool)
+        joined = self._by_text(part, logits)
         examples: Examples = self.examples[part]
         if not self.many:
             return (joined.argmax(1) == np.array(examples.labels)).astype(np.float64)
@@ -204,7 +230,7 @@ class Classify:
         if self.many:
             interval = bootstrap_interval(100 * self._scores(part, logits), np.mean, self.recipe.seed)
         else:
-            said = pool_by_text(logits.numpy(), self.texts[part].owner, long_of(self.job).pool).argmax(1)
+            said = self._by_text(part, logits).argmax(1)
             truth, groups = np.array(examples.labels), group_numbers(examples)
             seed = self.recipe.seed
             interval = compare(truth, said, said, len(self.labels), seed=seed, groups=groups).candidate

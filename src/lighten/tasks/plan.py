@@ -19,6 +19,7 @@ from lighten.tasks.job import Built, Job, Setup
 from lighten.tasks.members import count_members
 from lighten.tasks.opening import identify, prepare
 from lighten.tasks.settings import settings_of
+from lighten.train.datasets.dataset import longest_row
 from lighten.train.estimate import estimate
 from lighten.train.parallel.auto import choose, memory_per_process
 from lighten.train.parallel.group import Process, threads
@@ -116,6 +117,7 @@ def prediction(
         precision,
         base_mb=base_mb,
         tokens_per_second=speed,
+        row=longest_row(setup.sampler.dataset),
         frozen_layers=0 if setup.facts.get("cached") else train.freeze,  # with a cache the model is its top alone
         checkpointing=train.gradient_checkpointing,
         predicted=setup.predicted_share,

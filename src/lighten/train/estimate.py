@@ -71,6 +71,7 @@ def estimate(
     base_mb: float | None = None,
     tokens_per_second: float | None = None,
     peak: float | None = None,
+    row: int | None = None,
     **method: Any,
 ) -> Estimate:
     """Predict memory and time.
@@ -86,6 +87,7 @@ def estimate(
         base_mb: interpreter, libraries and data; None measures this process, less the model it holds.
         tokens_per_second: of one process, from `speed.probe_speed`.
         peak: operations per second of matrix products, from `gemm.peak_flops`, where no speed was measured.
+        row: tokens of the longest row, where texts are several rows.
         method: further fields of `training_memory.Method` (frozen_layers, checkpointing, processes, parallel, ...).
     """
     if not hasattr(model, "parameters"):
@@ -94,7 +96,7 @@ def estimate(
     how = Method(half=(precision if isinstance(precision, str) else precision.name) in ("bf16", "fp16"), **method)
     copies = how.processes if how.parallel in ("ddp", "fsdp") else 1
     micro = min(micro_tokens or budget, max(1, budget // copies))
-    memory = predict_memory(model, widest(lengths, micro), how, accumulating=micro * copies < budget)
+    memory = predict_memory(model, widest(lengths, micro, row), how, accumulating=micro * copies < budget)
     base = base_mb if base_mb is not None else _base_mb(model, how.device)
     notes: list[str] = []
     if how.cpu_offload:

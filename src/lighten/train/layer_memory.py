@@ -209,10 +209,19 @@ def cast_bytes(linear: int, half: bool) -> int:
     return 2 * linear if half else 0
 
 
-def widest(lengths: Sequence[int] | np.ndarray[Any, Any], micro_tokens: int) -> tuple[int, int]:
+def widest(
+    lengths: Sequence[int] | np.ndarray[Any, Any], micro_tokens: int, row: int | None = None
+) -> tuple[int, int]:
     """Return rows and tokens of the micro-batch of texts of these lengths that takes the most memory.
 
     Texts of about the same length fill it; the longest cost most per token.
+
+    Args:
+        lengths: tokens per text.
+        micro_tokens: that go through the model at a time.
+        row: tokens of the longest row, where texts are several rows that must go together.
     """
     longest = int(max(lengths))
-    return max(1, min(len(lengths), micro_tokens // longest)), longest
+    if row is None or row >= longest:
+        return max(1, min(len(lengths), micro_tokens // longest)), longest
+    return max(1, min(int(sum(lengths)), max(longest, micro_tokens)) // row), row

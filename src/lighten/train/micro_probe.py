@@ -11,6 +11,7 @@ import torch
 from lighten.errors import BuildError
 from lighten.measure.machine import memory_mb
 from lighten.train.batches import largest
+from lighten.train.datasets.dataset import longest_row
 from lighten.train.estimate import resident_mb
 from lighten.train.layer_memory import widest
 from lighten.train.memory_error import out_of_memory
@@ -76,7 +77,8 @@ def largest_micro(
         here = 1e6 * resident_mb() - sum(p.numel() * p.element_size() for p in model.parameters())
     tokens = max(sampler.budget, longest)
     while tokens > longest:
-        found = predict_memory(model, widest(lengths, tokens), method, accumulating=tokens < sampler.budget)
+        shape = widest(lengths, tokens, longest_row(sampler.dataset))
+        found = predict_memory(model, shape, method, accumulating=tokens < sampler.budget)
         if here + found.peak <= limit:
             break
         tokens = max(longest, tokens // 2)

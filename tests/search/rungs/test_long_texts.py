@@ -61,13 +61,14 @@ def test_the_sentence_that_says_it_is_found(recipe, hidden, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_build_with_chunks(recipe, hidden, tmp_path):
-    search = {**SEARCH, "long": ["chunk"], "rungs": ["linear", "student"]}
+@pytest.mark.parametrize(("way", "pool"), [("chunk", "mean"), ("hierarchical", "attention")])
+def test_a_build_with_chunks(recipe, hidden, tmp_path, way, pool):
+    search = {**SEARCH, "long": [way], "rungs": ["linear", "student"]}
     made = recipe(data=hidden, search=search, target={"threads": 1, "batch": 1, "tokens": 150})
     result = lighten.build(made, tmp_path / "run")
-    assert result["data"]["long_texts"] == {"limit": 64, "share_cut": 1.0, "chosen": "chunk", "scores": {}}
+    assert result["data"]["long_texts"] == {"limit": 64, "share_cut": 1.0, "chosen": way, "scores": {}}
     model = lighten.load(tmp_path / "run/model")
-    assert model.folder.long == {"strategy": "chunk", "overlap": 64, "pool": "mean"}
+    assert model.folder.long == {"strategy": "chunk", "overlap": 64, "pool": pool}
     linear = next(c for c in result["candidates"] if c["rung"] == "linear")
     assert linear["metrics"]["quality"]["value"] > 95  # the chunk with the sentence decides
 

@@ -31,6 +31,11 @@ class Dataset(Protocol):
         ...
 
 
+def longest_row(dataset: Dataset) -> int:
+    """Return the tokens of the longest row; an example of a data set may be several rows (`longest_row` there)."""
+    return int(getattr(dataset, "longest_row", None) or dataset.lengths.max())
+
+
 class TextRows:
     """Texts to classify: one unit per text.
 

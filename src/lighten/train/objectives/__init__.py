@@ -8,6 +8,7 @@ from lighten.train.objectives.language_distillation import LanguageDistillation,
 from lighten.train.objectives.masked import MaskedLanguageModel
 from lighten.train.objectives.multilabel import MultiLabel, positive_weights
 from lighten.train.objectives.objective import Objective, Outputs, RowObjective, forward
+from lighten.train.objectives.pooled import Pooled
 from lighten.train.objectives.seq2seq import SequenceToSequence
 from lighten.train.objectives.stream import CausalStream
 
@@ -23,6 +24,7 @@ __all__ = [
     "Objective",
     "OnlineTeacher",
     "Outputs",
+    "Pooled",
     "RowObjective",
     "SequenceToSequence",
     "class_weights",
