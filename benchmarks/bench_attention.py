@@ -27,6 +27,7 @@ from lighten.workshop.compare_attention.kinds import SHAPE
 from lighten.workshop.compare_attention.point import MODULE
 
 sys.path.insert(0, str(Path(__file__).parent))
+from attention_comparison import comparison
 from attention_parts import errors, other_lengths, runtime
 from record import finish, parser
 
@@ -51,7 +52,7 @@ GOALS = {
     "max_abs_error_other_lengths": (1e-4, "at most"),
     "planted_accuracy": (0.95, "at least"),
 }
-PARTS = ("training", "slope", "runtime", "errors", "lengths", "planted")
+PARTS = ("training", "slope", "runtime", "errors", "lengths", "comparison", "planted")
 TINY = {**SHAPE, "num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32} | {
     "vocab_size": 60
 }
@@ -138,7 +139,7 @@ def arguments() -> Any:
     made.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
     made.add_argument("--rounds", type=int, default=5)
     made.add_argument("--threads", type=int, default=2)
-    made.add_argument("--minutes", type=float, default=15.0, help="for the slopes")
+    made.add_argument("--minutes", type=float, default=15.0, help="for the slopes, and for the comparison")
     made.add_argument("--planted-minutes", type=float, default=60.0, help="of each of the three trainings at most")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--tiny", action="store_true", help="sizes that mean nothing, to see that it runs")
@@ -158,6 +159,7 @@ def main() -> None:
         "errors": lambda: errors(tiny, seed),
         "lengths": lambda: other_lengths(config, [5, 70] if tiny else None, 8 if tiny else WINDOW, seed),
     }
+    work["comparison"] = lambda: comparison(TINY if tiny else None, options.minutes, WINDOW, threads, seed)
     if "planted" in options.parts:
         from attention_planted import TINY as FEW
         from attention_planted import Sizes, planted

@@ -13,6 +13,7 @@ from tests.helpers.checkpoints import one_thread
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import attention_parts
+from attention_comparison import markdown
 from attention_parts import other_lengths
 from attention_planted import TINY, documents, planted
 from bench_attention import TINY as CONFIG
@@ -104,3 +105,20 @@ def test_every_real_token_of_a_graph_is_compared(monkeypatch):
     monkeypatch.setattr(attention_parts, "open_session", lambda *given, **more: Wrong(real(*given, **more)))
     wrong = {row["graph"]: row["error"] for row in other_lengths(config, [40], 8, 0)["other_lengths"]}
     assert wrong["drawn"] > 0.9
+
+
+def test_the_tables_of_the_documents():
+    point = {"seconds": 1.25, "seconds_low": 1.0, "seconds_high": 1.5, "calls": 2, "peak_mb": 700.0, "skipped": None}
+    points = [{"kind": "window", "what": "forward", "tokens": tokens, **point} for tokens in (512, 2048)]
+    slopes = [
+        {"kind": "window", "what": "forward", "slope": at, "ci95": None, "from": first, "to": 2048, "points": 2}
+        for first, at in ((512, 0.9), (1024, 1.02))
+    ]
+    document = {
+        "kinds": {"full": "", "window": ""}, "what": ["forward"], "tokens": [512, 2048],
+        "points": points, "slopes": slopes, "quality": None,
+    }  # fmt: skip
+    heading, _, full, window = markdown(document).splitlines()
+    assert heading == "| Forward | 512 | 2,048 | slope |"
+    assert full == "| full | - | - |  |"
+    assert window == "| window | 1.25 s, 700 MB | 1.25 s, 700 MB | 1.02 from 1,024 to 2,048 |"

@@ -49,6 +49,7 @@ def test_it_measures_prints_and_writes(run, model, tmp_path):
     assert [(row["kind"], row["tokens"]) for row in rows] == [("window", "16"), ("window", "32")]
     assert (tmp_path / "points.csv").read_text() == (tmp_path / "out" / "attention.csv").read_text()
     assert "<svg" in (tmp_path / "out" / "attention.html").read_text()
+    assert (tmp_path / "out" / "attention.svg").read_text().startswith("<svg")
 
 
 def test_json_is_the_document_and_nothing_else(run, model, monkeypatch):

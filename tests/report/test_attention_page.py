@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from lighten.report import render_attention, write_attention
+from lighten.report.attention_plots import write_picture
 
 
 def point(kind, what, tokens, seconds, peak, skipped=None):
@@ -148,3 +149,19 @@ def test_random_tokens_and_no_agreement_are_said():
     page = render_attention(with_quality(rows=[], lengths=[], left_out="name a model with --model"))
     assert "Not judged: name a model with --model." in page and page.count("<figure") == 4
     assert 'id="quality"' not in render_attention(DOCUMENT)
+
+
+def test_the_picture_stands_alone_and_is_well_formed(tmp_path):
+    import xml.etree.ElementTree as tree
+
+    root = tree.fromstring(write_picture(DOCUMENT, tmp_path / "attention.svg").read_text())
+    name = "{http://www.w3.org/2000/svg}"
+    assert root.tag == f"{name}svg" and root.find(f"{name}title").text == DOCUMENT["sentence"]
+    measured = [row for row in POINTS if row["seconds"]]
+    assert len(list(root.iter(f"{name}circle"))) == 2 * len(measured)  # time and memory
+    texts = [text.text for text in root.iter(f"{name}text")]
+    assert "window: sliding window" in texts and "Forward: seconds" in texts and "2,048" in texts
+    _, _, width, height = map(float, root.get("viewBox").split())
+    for circle in root.iter(f"{name}circle"):
+        assert 0 < float(circle.get("cx")) < width / 2 and 0 < float(circle.get("cy")) < height
+    assert "var(" not in tree.tostring(root, encoding="unicode")

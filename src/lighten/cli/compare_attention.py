@@ -31,7 +31,7 @@ def compare_attention(
     text: Annotated[str, typer.Option(metavar="COLUMN", help="The column of the text.")] = "text",
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the points as a table.")] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Write attention.html, attention.json and attention.csv.")
+        Path | None, typer.Option(metavar="FOLDER", help="Write attention.html, .svg, .json and .csv.")
     ] = None,
     json: Json = False,
     debug: Debug = False,

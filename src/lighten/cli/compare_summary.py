@@ -8,7 +8,8 @@ from typing import Any
 
 from lighten.cli.summary import table
 from lighten.errors import InputError
-from lighten.report.attention_page import WORK, table_of, write_attention
+from lighten.report.attention_page import table_of, write_attention
+from lighten.report.attention_plots import WORK, write_picture
 from lighten.report.attention_quality import agreement_table, unjudged, why_not
 
 NAME = "attention"
@@ -46,6 +47,7 @@ def write(document: Mapping[str, Any], csv: Path | None, out: Path | None) -> Pa
     if out is None:
         return None
     write_json(out / f"{NAME}.json", dict(document))
+    write_picture(document, out / f"{NAME}.svg")
     return write_attention(document, out / f"{NAME}.html")
 
 

@@ -49,7 +49,7 @@ def chunked(
         top = real[:, None, None, None, None, front]
         scores.append(_masked(queries @ k[:, :, None, None, front].mT, top))
         first = _dense(q[:, :, front] * scale, k, v, real[:, None, None], dropout)
-    weights = F.dropout(torch.softmax(torch.cat(scores, -1), -1, dtype=torch.float32).to(q.dtype), dropout)
+    weights = F.dropout(_softmax(torch.cat(scores, -1)), dropout)
     parts = torch.split(weights, [s.shape[-1] for s in scores], -1)
     out = parts[0] @ seen[0]
     if pattern.random_blocks:
@@ -120,10 +120,15 @@ def _random(keys: Tensor, values: Tensor, local: Tensor, real: Tensor, pattern: 
 
 
 def _dense(q: Tensor, k: Tensor, v: Tensor, visible: Tensor, dropout: float) -> Tensor:
-    weights = torch.softmax(_masked(q @ k.mT, visible), -1, dtype=torch.float32).to(q.dtype)
+    weights = _softmax(_masked(q @ k.mT, visible))
     return F.dropout(weights, dropout) @ v
 
 
 def _masked(scores: Tensor, visible: Tensor) -> Tensor:
     # Finite: a query that sees nothing must not become NaN, in the backward pass neither.
     return scores.masked_fill(~visible, torch.finfo(scores.dtype).min)
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    """Return the softmax of scores in their type, computed in fp32 at least."""
+    return torch.softmax(scores, -1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(scores.dtype)
