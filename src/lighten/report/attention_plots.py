@@ -13,7 +13,7 @@ from lighten.report.axis import Axis, linear, logarithmic
 from lighten.report.words import number
 
 COLOURS = ("--accent", "--warm", "--frozen", "--linear", "--good", "--reference", "--bad")
-DASHES = ("", "7 4", "2 4", "10 4 2 4")
+DASHES = ("", "7 4", "2 4", "10 4 2 4", "14 5", "6 3 1 3 1 3", "1 6")
 WORK = {"forward": "Forward", "training": "Forward and backward"}
 QUANTITIES = (("seconds", "seconds"), ("peak_mb", "peak memory in MB"))
 PRINTED = ("#0b6e75", "#c2621b", "#7a4fb5", "#b07a0a", "#1c7a45", "#4a5260", "#b3401c")
