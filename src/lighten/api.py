@@ -279,6 +279,8 @@ def extend(
     window: int | None = None,
     globals: int | None = None,
     layers: str | None = None,
+    dilation: int | None = None,
+    random_blocks: int | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -293,12 +295,15 @@ def extend(
         window: tokens that a token sees on each side; 128, or what the model has already.
         globals: tokens at the start that see all and are seen by all; 1, and none for ModernBERT.
         layers: ``L`` for local, ``G`` for full attention, repeated over the depth; all local, or what the model has.
+        dilation: a window takes every so manieth token, and reaches as many times as far; 1, or what the model has.
+        random_blocks: blocks of keys that each block of queries sees besides; none, or what the model has.
         out: the new folder; ``runs/<model>-<tokens>`` when left out.
         progress: told about downloads.
 
     Returns:
-        ``model``, the folder, ``tokens``, ``before``, ``window``, ``globals``, ``layers`` of the whole depth, and of a
-        Longformer how far its global projections were from those that replace them.
+        ``model``, the folder, ``tokens``, ``before``, ``window``, ``globals``, ``layers`` of the whole depth,
+        ``dilation`` and ``random_blocks`` where there are such, and of a Longformer how far its global projections
+        were from those that replace them.
 
     Raises:
         InputError: the model cannot be extended so, or the folder holds something; nothing was written.
@@ -310,7 +315,7 @@ def extend(
 
     found = resolve(str(model), progress=progress).paths
     folder = Path(out) if out is not None else Path("runs") / f"{model_name(str(model))}-{tokens}"
-    facts = extend_folder(found[0], folder, Extension(tokens, window, globals, layers))
+    facts = extend_folder(found[0], folder, Extension(tokens, window, globals, layers, dilation, random_blocks))
     return {"model": str(folder), **facts}
 
 

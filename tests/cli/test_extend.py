@@ -28,6 +28,15 @@ def test_a_longer_model(run, model, tmp_path):
     check_loads(tmp_path / "runs/mine-300")
 
 
+@pytest.mark.parametrize(
+    ("option", "words"), [("--dilation", "; every 2 tokens"), ("--random-blocks", "; 2 random blocks besides")]
+)
+def test_other_patterns(run, model, option, words):
+    done = run("extend", model, "--tokens", 300, "--window", 16, option, 2)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.splitlines()[1].endswith("(L local, G full attention)" + words)
+
+
 def test_as_json_and_from_python(run, model):
     done = run("extend", model, "--tokens", 300, "--globals", 2, "--out", "long", "--json")
     found = json.loads(done.stdout)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import onnx
@@ -42,9 +42,18 @@ def attention_alone(pattern: Pattern) -> onnx.ModelProto:
     return helper.make_model(drawn, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
-@pytest.mark.parametrize(("window", "prefix"), [(1, 0), (4, 1), (8, 3), (33, 1), (64, 2), (64, 100), (5, 40)])
-def test_it_equals_masked_attention_at_lengths_on_both_sides_of_every_edge(window, prefix):
-    pattern = Pattern(window=window, globals_=prefix)
+PATTERNS = [
+    *(Pattern(window=w, globals_=g) for w, g in [(1, 0), (4, 1), (8, 3), (33, 1), (64, 2), (64, 100), (5, 40)]),
+    *(Pattern(window=w, globals_=g, dilation=d) for w, g, d in [(4, 1, 2), (33, 0, 3), (5, 40, 2), (1, 3, 7)]),
+    *(
+        Pattern(window=w, globals_=g, random_blocks=r, block=b, seed=w)
+        for w, g, r, b in [(8, 1, 2, 16), (16, 0, 1, 16), (3, 2, 5, 8)]
+    ),
+]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda p: "-".join(map(str, astuple(p))))
+def test_it_equals_masked_attention_at_lengths_on_both_sides_of_every_edge(pattern):
     opened = session(attention_alone(pattern))
     for tokens in LENGTHS:
         random = np.random.default_rng(tokens)
@@ -58,8 +67,9 @@ def test_it_equals_masked_attention_at_lengths_on_both_sides_of_every_edge(windo
         np.testing.assert_allclose(found * mask[..., None], wanted, atol=1e-5)
 
 
-def test_a_row_of_padding_alone_is_no_nan():
-    opened = session(attention_alone(Pattern(window=4, globals_=0)))
+@pytest.mark.parametrize("fields", [{}, {"dilation": 2}, {"random_blocks": 2, "block": 4}])
+def test_a_row_of_padding_alone_is_no_nan(fields):
+    opened = session(attention_alone(Pattern(window=4, globals_=0, **fields)))
     joined, mask = np.ones((2, 9, 3 * HEADS * SIZE), np.float32), np.zeros((2, 9), np.int64)
     assert np.isfinite(opened.run(None, {"joined": joined, "input_ids": mask, "attention_mask": mask})[0]).all()
 
@@ -135,19 +145,42 @@ def test_quantised_products(longer, precision):
         assert np.abs(found - emulated.numpy()).mean() < 0.06 * wanted.std()
 
 
-@pytest.mark.parametrize("fields", [{"dilation": 2}, {"random_blocks": 1}])
-def test_patterns_without_a_drawing_are_named(longer, fields):
+def test_blocks_smaller_than_the_window_are_named(longer):
     encoder = encoder_from_state(read_config(longer), read_state(longer))
-    odd = replace(encoder, attention=tuple(Pattern(window=8, **fields) for _ in encoder.layers))
-    ((name, value),) = fields.items()
-    with pytest.raises(InputError, match=f"attention with {name} {value} cannot be exported"):
+    odd = replace(encoder, attention=tuple(Pattern(window=8, random_blocks=1, block=4) for _ in encoder.layers))
+    with pytest.raises(InputError, match=r"random blocks of 4 tokens with a window of 8 .* cannot be exported"):
         encoder_graph(odd)
 
 
-def test_nothing_grows_with_the_square_of_the_length(longer):
+SPARSE = [{"dilation": 2}, {"random_blocks": 2, "block": 16}]
+
+
+@pytest.mark.parametrize("fields", SPARSE)
+def test_a_whole_classifier_with_other_patterns_equals_torch(tmp_path, fields):
+    write_model(tmp_path / "short", "bert", layers=3)
+    (tmp_path / "long").mkdir()
+    wanted = {name: value for name, value in fields.items() if name != "block"}
+    facts = write_extended(tmp_path / "short", tmp_path / "long", Extension(1024, window=16, layers="LLG", **wanted))
+    assert {name: facts[name] for name in wanted} == wanted
+    config, state = read_config(tmp_path / "long"), read_state(tmp_path / "long")
+    encoder = encoder_from_state(config, state)
+    opened, int8 = session(encoder_graph(encoder)), session(encoder_graph(encoder, Precision(int8=True)))
+    model = load_classifier(tmp_path / "long", ["a", "b"], 0).eval()
+    pieces = len(vocabulary(int(config["pad_token_id"])))
+    for rows, tokens in [(1, 1), (2, 65), (3, 300), (1, 1024)]:
+        ids, mask = token_batch(pieces, rows, tokens, 0, tokens)
+        wanted = expected(model, ids, mask).logits.numpy()
+        np.testing.assert_allclose(run(opened, ids, mask), wanted, atol=1e-4)
+        np.testing.assert_allclose(run(int8, ids, mask), wanted, atol=0.3)
+    plain = replace(encoder, attention=tuple(Pattern(window=16) for _ in encoder.layers))
+    assert np.abs(run(encoder_graph(plain), ids, mask) - wanted).max() > 1e-4
+
+
+@pytest.mark.parametrize("fields", [{}, *SPARSE])
+def test_nothing_grows_with_the_square_of_the_length(longer, fields):
     """Every tensor that ONNX Runtime makes, by its size at two lengths."""
     encoder = encoder_from_state(read_config(longer), read_state(longer))
-    encoder = replace(encoder, attention=tuple(Pattern(window=16, globals_=2) for _ in encoder.layers))
+    encoder = replace(encoder, attention=tuple(Pattern(window=16, globals_=2, **fields) for _ in encoder.layers))
     graph = encoder_graph(encoder)
     names = [name for node in graph.graph.node for name in node.output if not name.startswith("result")]
     graph.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names if name != "logits")

@@ -213,3 +213,26 @@ def test_the_limit_in_a_folder(checkpoints, tmp_path):
     config, state = read_config(checkpoints["bert"]), read_state(checkpoints["bert"])
     write_checkpoint(tmp_path, {**config, "model_type": "llama"}, state, None)
     assert limit_in(tmp_path, 512) == 512
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (Extension(100, 8, dilation=2), {"dilation": 2, "random_blocks": 0, "block": 64}),
+        (Extension(300, 100, random_blocks=3), {"dilation": 1, "random_blocks": 3, "block": 100}),
+        (Extension(300, 8, random_blocks=1), {"dilation": 1, "random_blocks": 1, "block": 64}),
+    ],
+)
+def test_other_patterns_are_kept_by_the_next_extension(bert, tmp_path, wanted, said):
+    for name in ("once", "twice"):
+        (tmp_path / name).mkdir()
+    write_extended(bert, tmp_path / "once", wanted)
+    write_extended(tmp_path / "once", tmp_path / "twice", Extension(600))
+    for name in ("once", "twice"):
+        note = read_config(tmp_path / name)["lighten_attention"]
+        assert {key: note[key] for key in said} == said
+
+
+def test_dilation_and_random_blocks_exclude_each_other(bert, tmp_path):
+    with pytest.raises(InputError, match="exclude each other"):
+        write_extended(bert, tmp_path, Extension(100, 8, dilation=2, random_blocks=1))

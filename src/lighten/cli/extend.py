@@ -25,6 +25,12 @@ def extend(
         str | None,
         typer.Option(metavar="LLG", help="L local, G full attention, repeated over the depth; else all local."),
     ] = None,
+    dilation: Annotated[
+        int | None, typer.Option(metavar="N", help="A window takes every Nth token, and reaches N times as far.")
+    ] = None,
+    random_blocks: Annotated[
+        int | None, typer.Option(metavar="N", help="Random blocks of keys that a block of queries sees besides.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Else runs/<model>-<tokens>.")] = None,
     json: Json = False,
     debug: Debug = False,
@@ -35,7 +41,17 @@ def extend(
         from lighten.cli.progress import RichProgress
 
         with RichProgress() as progress:
-            facts = work(model, tokens, window=window, globals=globals, layers=layers, out=out, progress=progress)
+            facts = work(
+                model,
+                tokens,
+                window=window,
+                globals=globals,
+                layers=layers,
+                dilation=dilation,
+                random_blocks=random_blocks,
+                out=out,
+                progress=progress,
+            )
         if json:
             import json as format_json
 
@@ -45,10 +61,12 @@ def extend(
 
 
 def _summary(facts: dict[str, object]) -> str:
+    more = [f"every {facts['dilation']} tokens"] if "dilation" in facts else []
+    more += [f"{facts['random_blocks']} random blocks besides"] if "random_blocks" in facts else []
     lines = [
         f"{facts['model']}: {facts['tokens']} tokens, {facts['before']} before",
         f"a token sees {facts['window']} on each side and the first {facts['globals']}; layers {facts['layers']} "
-        "(L local, G full attention)",
+        "(L local, G full attention)" + "".join(f"; {what}" for what in more),
     ]
     if facts.get("converted"):
         lines.append(f"it was a {facts['converted']}, and is a roberta now")

@@ -35,13 +35,18 @@ class Extend(ModelStep):
     layers: str | None = Field(default=None, pattern="^[LG]+$")
     """``L`` for a layer with a window, ``G`` for one with full attention, repeated over the depth: ``LLG``."""
 
+    dilation: int | None = Field(default=None, ge=1)
+    """A window takes every so manieth token, and reaches as many times as far; 1, or what the model has already."""
+    random_blocks: int | None = Field(default=None, ge=0)
+    """Blocks of keys, drawn at random, that a block of queries sees besides; none, or what the model has already."""
+
     def longest(self) -> int:
         """Return the tokens that the model takes afterwards."""
         return self.tokens
 
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
         """Write the longer checkpoint."""
-        wanted = Extension(self.tokens, self.window, self.globals, self.layers)
+        wanted = Extension(self.tokens, self.window, self.globals, self.layers, self.dilation, self.random_blocks)
         return _extend(source, target, wanted)
 
 

@@ -1,56 +1,33 @@
 """Draws attention within a window and to a prefix of global tokens: linear in length, and right at every length.
 
-The text is cut into chunks. A query sees its own chunk, the window's width of both neighbours, and the prefix, all in
-one softmax; the prefix sees everything. Padding, slices and products with lengths that are read from the input: no
+The text is cut into chunks. A query sees its own chunk, the window's width of both neighbours, the prefix, and perhaps
+random blocks, all in one softmax; the prefix sees everything. Where the window is dilated, the tokens of a class (say
+every second one) are a text of their own. Padding, slices and products with lengths that are read from the input: no
 loop, no branch, no stride that a length is baked into. `lighten.models.attention` does the same in torch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from onnx import TensorProto
 
 from lighten.errors import InputError
 from lighten.export.draw import Graph
+from lighten.export.window_mask import END, Layout, draw_mask
 from lighten.models.attention.pattern import Pattern
-
-LEAST_CHUNK = 32
-"""Tokens: products of smaller chunks would be all overhead."""
-MASKED = -1e9
-"""Added to the scores of keys that must not be seen: finite, since a row of padding sees nothing at all."""
-_END = np.iinfo(np.int64).max
 
 
 def check_drawable(pattern: Pattern) -> None:
     """Refuse what has no drawing.
 
     Raises:
-        InputError: the pattern is dilated, or has random blocks.
+        InputError: random blocks that are smaller than the window or than the prefix.
     """
-    for name, value, plain in (("dilation", pattern.dilation, 1), ("random_blocks", pattern.random_blocks, 0)):
-        if value != plain:
-            raise InputError(
-                f"attention with {name} {value} cannot be exported; a window and global tokens can", "config.json"
-            )
-
-
-@dataclass(frozen=True)
-class _Mask:
-    """What the layers of one pattern share.
-
-    Attributes:
-        pads: tokens to add in front and behind, as the operator Pad wants them for [batch, tokens, channels].
-        scores: to be added to the scores [batch, 1, chunks, chunk, prefix + chunk + 2 windows].
-        prefix: to be added to the prefix's own scores [batch, 1, 1, 1, padded tokens]; empty without a prefix.
-        chunks: the shape [1, 1, chunks, 1, 1].
-    """
-
-    pads: str
-    scores: str
-    prefix: str
-    chunks: str
+    if pattern.random_blocks and pattern.block < max(pattern.window, pattern.globals_):
+        raise InputError(
+            f"random blocks of {pattern.block} tokens with a window of {pattern.window} and {pattern.globals_} global "
+            "tokens cannot be exported; blocks can that are no smaller than either",
+            "config.json",
+        )
 
 
 class WindowedAttention:
@@ -58,7 +35,7 @@ class WindowedAttention:
 
     Args:
         graph: to draw into.
-        pattern: window and prefix.
+        pattern: window, prefix, dilation, random blocks.
         heads: of every layer.
 
     Raises:
@@ -68,10 +45,8 @@ class WindowedAttention:
     def __init__(self, graph: Graph, pattern: Pattern, heads: int) -> None:
         check_drawable(pattern)
         self.graph, self.heads = graph, heads
-        self.window, self.prefix = pattern.window, pattern.globals_
-        self.chunk = max(self.window, self.prefix, LEAST_CHUNK)
-        self.name = f"window{self.window}.{self.prefix}"
-        self.mask = self._mask()
+        self.at = Layout(graph, pattern)
+        self.mask = draw_mask(self.at)
 
     def draw(self, joined: str, hidden: int) -> str:
         """Draw attention.
@@ -85,107 +60,102 @@ class WindowedAttention:
         """
         graph, size = self.graph, hidden // self.heads
         padded = graph.op("Pad", joined, self.mask.pads)
-        apart = self._numbers("apart", 0, -1, self.chunk, self.heads, size)
-        query, key, value = (
-            graph.op("Reshape", part, apart) for part in graph.node("Split", padded, outputs=3, axis=-1, num_outputs=3)
-        )
+        parts = graph.node("Split", padded, outputs=3, axis=-1, num_outputs=3)
+        classes = (self.at.classes,) * self.at.ahead
+        apart = self.at.numbers("apart", 0, -1, self.at.chunk, *classes, self.heads, size)
+        query, key, value = (graph.op("Reshape", part, apart) for part in parts)
         scale = graph.weight(f"scale{size}", np.array(size**-0.5, np.float32))
         # The padded chunks at both ends are keys only.
-        query = graph.op("Mul", self._cut(query, 1, -1, 1), scale)
-        query = graph.op("Transpose", query, perm=[0, 3, 1, 2, 4])  # [batch, heads, chunks, chunk, size]
-        key = graph.op("Transpose", key, perm=[0, 3, 1, 4, 2])  # [batch, heads, chunks + 2, size, chunk]
-        value = graph.op("Transpose", value, perm=[0, 3, 1, 2, 4])  # [batch, heads, chunks + 2, chunk, size]
-        scores = graph.op("MatMul", query, self._seen(key, chunks=2, tokens=4))
+        query = graph.op("Mul", self.at.cut(query, 1, -1, 1), scale)
+        query = graph.op("Transpose", query, perm=self._turned())  # [batch, heads, chunks, chunk, size]
+        keys = graph.op("Transpose", key, perm=self._turned(last=True))  # [batch, heads, chunks + 2, size, chunk]
+        values = graph.op("Transpose", value, perm=self._turned())  # [batch, heads, chunks + 2, chunk, size]
+        tokens = 3 + self.at.ahead
+        seen = [self._seen(keys, parts[1], tokens + 1, size), self._seen(values, parts[2], tokens, size)]
+        if self.mask.drawn is not None:
+            drawn = self.mask.drawn
+            seen[0] = graph.op("Concat", seen[0], drawn.keys(key, self.heads, size), axis=4)
+            seen[1] = graph.op("Concat", seen[1], drawn.values(value, self.heads, size), axis=3)
+        scores = graph.op("MatMul", query, seen[0])
         shares = graph.op("Softmax", graph.op("Add", scores, self.mask.scores), axis=-1)
-        local = self._tokens(graph.op("MatMul", shares, self._seen(value, chunks=2, tokens=3)), hidden)
-        if self.prefix:
-            first = self._prefix(query, key, value, hidden)
-            local = graph.op("Concat", first, self._cut(local, self.prefix, _END, 1), axis=1)
-        zero, length = self._numbers("zero", 0), graph.op("Shape", "input_ids", start=1, end=2)
-        return graph.op("Slice", local, zero, length, self._numbers("one", 1))
+        local = self._tokens(graph.op("MatMul", shares, seen[1]), hidden)
+        if self.at.prefix:
+            folded = (query, keys, values)
+            first = self._dense_prefix(parts, scale, size) if self.at.ahead else self._prefix(*folded, hidden)
+            local = graph.op("Concat", first, self.at.cut(local, self.at.prefix, END, 1), axis=1)
+        zero, length = self.at.numbers("zero", 0), graph.op("Shape", "input_ids", start=1, end=2)
+        return graph.op("Slice", local, zero, length, self.at.numbers("one", 1))
+
+    def _turned(self, last: bool = False) -> list[int]:
+        """Return the order of axes from [batch, chunks, chunk, (classes,) heads, size] to what products take.
+
+        Args:
+            last: tokens go last, as keys want them.
+        """
+        front = [0, 3, 4, 1] if self.at.ahead else [0, 3, 1]
+        size = 4 + self.at.ahead
+        return [*front, size, 2] if last else [*front, 2, size]
+
+    def _dense_prefix(self, parts: list[str], scale: str, size: int) -> str:
+        """Draw what the prefix sees where there are classes, of tokens in their order: [batch, prefix, hidden]."""
+        graph = self.graph
+        split = self.at.numbers(f"heads{size}", 0, -1, self.heads, size)
+        query, key, value = (graph.op("Reshape", part, split) for part in parts)
+        query = graph.op("Mul", self.at.cut(query, self.at.span, self.at.span + self.at.prefix, 1), scale)
+        query, value = (graph.op("Transpose", x, perm=[0, 2, 1, 3]) for x in (query, value))
+        scores = graph.op("MatMul", query, graph.op("Transpose", key, perm=[0, 2, 3, 1]))
+        shares = graph.op("Softmax", graph.op("Add", scores, self.mask.prefix), axis=-1)
+        rows = graph.op("Transpose", graph.op("MatMul", shares, value), perm=[0, 2, 1, 3])
+        return graph.op("Reshape", rows, self.at.numbers(f"joined{size}", 0, self.at.prefix, self.heads * size))
 
     def _prefix(self, query: str, key: str, value: str, hidden: int) -> str:
         """Draw what the prefix sees, which is everything: [batch, prefix, hidden]."""
         graph = self.graph
-        query = self._cut(self._cut(query, 0, 1, 2), 0, self.prefix, 3)
+        query = self.at.cut(self.at.cut(query, 0, 1, 2), 0, self.at.prefix, 3)
         # Chunk by chunk, then side by side for one softmax, then chunk by chunk again.
         scores = graph.op("Transpose", graph.op("MatMul", query, key), perm=[0, 1, 3, 2, 4])
-        whole = self._numbers("whole", 0, 0, 1, self.prefix, -1)
+        whole = self.at.numbers("whole", 0, 0, 1, self.at.prefix, -1)
         scores = graph.op("Add", graph.op("Reshape", scores, whole), self.mask.prefix)
         shares = graph.op("Softmax", scores, axis=-1)
-        by_chunk = self._numbers("by_chunk", 0, 0, self.prefix, -1, self.chunk)
+        by_chunk = self.at.numbers("by_chunk", 0, 0, self.at.prefix, -1, self.at.chunk)
         shares = graph.op("Transpose", graph.op("Reshape", shares, by_chunk), perm=[0, 1, 3, 2, 4])
-        summed = graph.op("ReduceSum", graph.op("MatMul", shares, value), self._numbers("chunk_axis", 2), keepdims=0)
+        summed = graph.op("ReduceSum", graph.op("MatMul", shares, value), self.at.numbers("chunk_axis", 2), keepdims=0)
         rows = graph.op("Transpose", summed, perm=[0, 2, 1, 3])
-        return graph.op("Reshape", rows, self._numbers(f"joined{hidden}", 0, self.prefix, hidden))
+        return graph.op("Reshape", rows, self.at.numbers(f"joined{hidden}", 0, self.at.prefix, hidden))
 
-    def _seen(self, chunked: str, chunks: int, tokens: int) -> str:
+    def _seen(self, chunked: str, whole: str, tokens: int, size: int) -> str:
         """Draw what each chunk sees side by side: the prefix, the end of the chunk before, itself, the next's start.
 
         Args:
             chunked: with a chunk of padding at both ends.
-            chunks: axis of the chunks.
+            whole: the same before it was cut [batch, padded tokens, hidden].
             tokens: axis of the tokens within a chunk.
+            size: of a head.
         """
-        before = self._cut(self._cut(chunked, 0, -2, chunks), self.chunk - self.window, _END, tokens)
-        after = self._cut(self._cut(chunked, 2, _END, chunks), 0, self.window, tokens)
-        parts = [before, self._cut(chunked, 1, -1, chunks), after]
-        if self.prefix:
-            first = self._cut(self._cut(chunked, 1, 2, chunks), 0, self.prefix, tokens)
+        chunks = 2 + self.at.ahead
+        before = self.at.cut(self.at.cut(chunked, 0, -2, chunks), self.at.chunk - self.at.window, END, tokens)
+        after = self.at.cut(self.at.cut(chunked, 2, END, chunks), 0, self.at.window, tokens)
+        parts = [before, self.at.cut(chunked, 1, -1, chunks), after]
+        if self.at.prefix:
+            if self.at.ahead:
+                first = self._first_of_all(whole, tokens == chunks + 2, size)
+            else:
+                first = self.at.cut(self.at.cut(chunked, 1, 2, chunks), 0, self.at.prefix, tokens)
             parts.insert(0, self.graph.op("Expand", first, self.mask.chunks))
         return self.graph.op("Concat", *parts, axis=tokens)
 
+    def _first_of_all(self, whole: str, last: bool, size: int) -> str:
+        """Draw the prefix, whose tokens lie in several classes: [batch, 1, heads, 1, prefix, size], or tokens last."""
+        graph = self.graph
+        first = self.at.cut(whole, self.at.span, self.at.span + self.at.prefix, 1)
+        split = self.at.numbers(f"prefix{size}", 0, 1, 1, self.at.prefix, self.heads, size)
+        # [batch, 1, 1, prefix, heads, size]
+        return graph.op(
+            "Transpose", graph.op("Reshape", first, split), perm=[0, 1, 4, 2, *((5, 3) if last else (3, 5))]
+        )
+
     def _tokens(self, chunked: str, hidden: int) -> str:
-        """Put [batch, heads, chunks, chunk, size] back into [batch, padded tokens, hidden]."""
-        turned = self.graph.op("Transpose", chunked, perm=[0, 2, 3, 1, 4])
-        return self.graph.op("Reshape", turned, self._numbers(f"tokens{hidden}", 0, -1, hidden))
-
-    def _mask(self) -> _Mask:
-        graph, chunk, window = self.graph, self.chunk, self.window
-        length = graph.op("Shape", "input_ids", start=1, end=2)
-        short = graph.op("Add", length, self._numbers("chunk_less_one", chunk - 1))
-        chunks = graph.op("Div", short, self._numbers("chunk", chunk))
-        behind = graph.op("Sub", graph.op("Mul", chunks, self._numbers("chunk", chunk)), length)
-        behind = graph.op("Add", behind, self._numbers("chunk", chunk))
-        front, zero, one = self._numbers("chunk", chunk), self._numbers("zero", 0), self._numbers("one", 1)
-
-        masked = graph.weight("masked", np.array(MASKED, np.float32))
-        real = graph.op("Cast", "attention_mask", to=TensorProto.FLOAT)
-        flags = graph.op("Sub", graph.weight("one_float", np.array(1, np.float32)), real)
-        added = graph.op("Mul", flags, masked)  # [batch, tokens]
-        local = added
-        if self.prefix:
-            # As keys of the window, tokens of the prefix would count twice.
-            steps = graph.op("Range", *(graph.op("Squeeze", name) for name in (zero, length, one)))
-            local = graph.op("Where", graph.op("Less", steps, self._numbers("prefix", self.prefix)), masked, added)
-        two_pads = graph.op("Concat", zero, front, zero, behind, axis=0)
-        rows = self._numbers("mask_rows", 0, 1, -1, 1, chunk)
-        padded = graph.op("Reshape", graph.op("Pad", local, two_pads, masked), rows)
-        before = self._cut(self._cut(padded, 0, -2, 2), chunk - window, _END, 4)
-        after = self._cut(self._cut(padded, 2, _END, 2), 0, window, 4)
-        keys = graph.op("Concat", before, self._cut(padded, 1, -1, 2), after, axis=4)
-        # Key j of the three parts lies at j - window from the chunk's first token.
-        distance = np.arange(chunk + 2 * window) - window - np.arange(chunk)[:, None]
-        band = np.where(np.abs(distance) <= window, 0, MASKED).astype(np.float32)
-        scores = graph.op("Add", keys, graph.weight(f"{self.name}.band", band))
-        count = graph.op("Concat", one, one, chunks, one, one, axis=0)
-        prefix = ""
-        if self.prefix:
-            prefix = graph.op("Pad", added, two_pads, masked)
-            start = self._cut(prefix, chunk, chunk + self.prefix, 1)
-            columns = graph.op("Reshape", start, self._numbers("mask_columns", 0, 1, 1, 1, self.prefix))
-            shape = graph.op("Concat", one, one, chunks, self._numbers("chunk", chunk), one, axis=0)
-            scores = graph.op("Concat", graph.op("Expand", columns, shape), scores, axis=4)
-            prefix = graph.op("Reshape", prefix, self._numbers("mask_whole", 0, 1, 1, 1, -1))
-        pads = graph.op("Concat", zero, front, zero, zero, behind, zero, axis=0)
-        return _Mask(pads, scores, prefix, count)
-
-    def _cut(self, x: str, start: int, end: int, axis: int) -> str:
-        if (start, end) == (0, _END):
-            return x
-        numbers = [self._numbers(f"at{number}" if number != _END else "end", number) for number in (start, end, axis)]
-        return self.graph.op("Slice", x, *numbers)
-
-    def _numbers(self, name: str, *values: int) -> str:
-        """Return the name of a constant; two patterns in one graph may have other numbers under the same name."""
-        return self.graph.weight(f"{self.name}.{name}", np.array(values, np.int64))
+        """Put [batch, (classes,) heads, chunks, chunk, size] back into [batch, padded tokens, hidden]."""
+        perm = [0, 3, 4, 1, 2, 5] if self.at.ahead else [0, 2, 3, 1, 4]
+        turned = self.graph.op("Transpose", chunked, perm=perm)
+        return self.graph.op("Reshape", turned, self.at.numbers(f"tokens{hidden}", 0, -1, hidden))

@@ -64,6 +64,8 @@ def extend(
     changed[NOTE] = to_note(pattern, layers)
     each = "".join(per_layer(layers, depth_of(changed, where)))
     facts |= {"window": pattern.window, "globals": pattern.globals_, "layers": each}
+    facts |= {"dilation": pattern.dilation} if pattern.dilation > 1 else {}
+    facts |= {"random_blocks": pattern.random_blocks} if pattern.random_blocks else {}
     return changed, result, facts
 
 

@@ -16,6 +16,8 @@ from lighten.models.longformer import is_longformer, window_of
 
 WINDOW = 128
 """Tokens on each side, where nothing else is said."""
+BLOCK = 64
+"""Tokens of a random block at least."""
 ROTARY = ("modernbert",)
 KINDS = (*LAYOUTS, *ROTARY, LONGFORMER)
 """Model types that can be extended."""
@@ -32,12 +34,17 @@ class Extension:
             model has been trained without.
         layers: ``L`` for a local layer, ``G`` for a global one, repeated over the depth; None for ``L``, or what the
             model has already.
+        dilation: a window takes every so manieth token; None for 1, or what the model has already.
+        random_blocks: blocks of keys that each block of queries sees besides; None for none, or what the model has
+            already. They have 64 tokens, or as many as the window or the global tokens where those are more.
     """
 
     tokens: int = 4096
     window: int | None = None
     globals_: int | None = None
     layers: str | None = None
+    dilation: int | None = None
+    random_blocks: int | None = None
 
 
 def check_extension(config: Mapping[str, Any], wanted: Extension, where: str = "config.json") -> Pattern:
@@ -64,7 +71,11 @@ def check_extension(config: Mapping[str, Any], wanted: Extension, where: str = "
         if not least <= value < wanted.tokens:
             raise InputError(f"{name} must be from {least} to below the {wanted.tokens} tokens of a text; got {value}")
     per_layer(wanted.layers or layers, depth_of(config, where))
-    return replace(present, window=window, globals_=prefix)
+    more = {name: getattr(wanted, name) for name in ("dilation", "random_blocks")}
+    changes = {name: value for name, value in more.items() if value is not None}
+    if wanted.random_blocks:
+        changes["block"] = max(BLOCK, window, prefix)
+    return replace(present, window=window, globals_=prefix, **changes)
 
 
 def limit_of(config: Mapping[str, Any], where: str = "config.json") -> int:

@@ -10,8 +10,10 @@ import torch
 
 from lighten.models.attention.pattern import Pattern
 
-_PRIME = 2_147_483_647
+PRIME = 2_147_483_647
 """Products of two numbers below it stay within 64 bits."""
+FACTORS = (48_271, 69_621)
+"""Of the two rounds that mix the numbers."""
 
 
 def draw(pattern: Pattern, blocks: int, present: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -33,10 +35,10 @@ def draw(pattern: Pattern, blocks: int, present: torch.Tensor) -> tuple[torch.Te
     near = (pattern.window - 1) // pattern.block + 1
     query = torch.arange(blocks, device=device)[None, :, None]
     slot = torch.arange(slots, device=device)[None, None, :]
-    mixed = (query * 1_000_003 + slot * 8_191 + pattern.seed * 127 + 12_345) % _PRIME
-    for factor in (48_271, 69_621):
-        mixed = (mixed * factor + 11) % _PRIME
-        mixed = (mixed * mixed + 7) % _PRIME
+    mixed = (query * 1_000_003 + slot * 8_191 + pattern.seed * 127 + 12_345) % PRIME
+    for factor in FACTORS:
+        mixed = (mixed * factor + 11) % PRIME
+        mixed = (mixed * mixed + 7) % PRIME
     there = ((present + pattern.block - 1) // pattern.block)[:, None, None]
     span = (there - 2 * near - 1).clamp(min=1)
     share = (slot * span + mixed % span) // slots
