@@ -8,7 +8,7 @@ import torch
 from lighten.compress.step import Context
 from lighten.models.chunked import owner_of
 from lighten.pipeline.examples import Examples
-from lighten.runtime.long_texts import Index, pool_by_text
+from lighten.runtime.long_texts import Index, first_of, pool_by_text
 from lighten.train.objectives import Classification, MultiLabel, Objective, Pooled
 from lighten.train.objectives.soft_labels import UNLABELLED
 
@@ -39,11 +39,6 @@ def accuracy_of(logits: torch.Tensor, context: Context) -> float:
     owner = owner_of(context.validation)
     said = pool_by_text(logits.numpy(), owner, context.long.pool).argmax(1)
     return float((said == labels[first_of(owner)]).mean() * 100)
-
-
-def first_of(owner: Index) -> Index:
-    """Return which row is the first of each text."""
-    return np.flatnonzero(np.diff(owner, prepend=-1))
 
 
 def supervised(context: Context) -> tuple[Objective, Index | None]:

@@ -14,7 +14,7 @@ from lighten.models.tokens import Ids
 from lighten.pipeline.files import read_json, write_json
 from lighten.runtime.cut import Cutter
 from lighten.runtime.frequencies import FILE, count_words, read_frequencies
-from lighten.runtime.long_texts import WAYS, Long, pool_by_text
+from lighten.runtime.long_texts import WAYS, Long, first_of, pool_by_text
 
 __all__ = ["WAYS", "Fitted", "Index", "Long", "fit_texts", "long_for", "pool_by_text", "read_note", "write_note"]
 
@@ -41,7 +41,7 @@ class Fitted:
 
     def first(self) -> Index:
         """Return which sequence is the first one of each text."""
-        return np.flatnonzero(np.diff(self.owner, prepend=-1))
+        return first_of(self.owner)
 
     def inherit(self, labels: npt.ArrayLike) -> npt.NDArray[np.generic]:
         """Return each sequence's label: that of its text."""

@@ -114,6 +114,15 @@ def read_long(folder: ModelFolder) -> Long:
         raise InputError(str(error), f"{folder.path / DESCRIPTION}, preprocessing.long") from None
 
 
+def first_of(owner: Index) -> Index:
+    """Return which sequence is the first one of each text [texts].
+
+    Args:
+        owner: which text each sequence comes from [sequences], ascending; every text has one at least.
+    """
+    return np.flatnonzero(np.diff(owner, prepend=-1))
+
+
 def pool_by_text(logits: npt.NDArray[np.floating[Any]], owner: Index, pool: str = "mean") -> npt.NDArray[np.float64]:
     """Return one row of logits per text, made of those of its sequences.
 

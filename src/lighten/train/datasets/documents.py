@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from lighten.runtime.long_texts import first_of
 from lighten.train.batches import Batch, Index
 from lighten.train.datasets.dataset import Dataset
 
@@ -28,7 +29,7 @@ class Documents:
 
     def __init__(self, pieces: Dataset, owner: Index, seed: int, most: int = MOST) -> None:
         self.pieces, self.seed, self.most = pieces, seed, most
-        self.starts = np.append(np.flatnonzero(np.diff(owner, prepend=-1)), len(owner)).astype(np.int64)
+        self.starts = np.append(first_of(owner), len(owner))
         # A row is padded to the longest of its step, and pieces of a text but the last are equally long.
         counts = np.minimum(np.diff(self.starts), most)
         self.widths: Index = np.maximum.reduceat(pieces.lengths, self.starts[:-1])
