@@ -48,3 +48,17 @@ def test_pairs_flatten():
         ("a.b", "1"), ("a.c", "1, 2"), ("d", "-"), ("e", "1.5"), ("f", "-"),
     ]  # fmt: skip
     assert words.pairs(None) == []
+
+
+@pytest.mark.parametrize(
+    ("lost", "ends", "said"),
+    [
+        (2.1, [1.1, 3.2], ("2.1", "points lost", "1.1 to 3.2")),
+        (0.78, [-0.6, 2.18], ("0.8", "points lost", "-0.6 to 2.2")),
+        (-4.5, [-6.9, -1.9], ("4.5", "points gained", "1.9 to 6.9")),
+        (-0.2, [-1.0, 0.7], ("0.2", "points gained", "-0.7 to 1.0")),
+        (5.2, None, ("5.2", "points lost", "")),
+    ],
+)
+def test_what_was_lost_or_gained_is_one_direction(lost, ends, said):
+    assert words.lost_or_gained(lost, ends) == said

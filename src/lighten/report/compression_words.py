@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from lighten.report.limits import budget_rows
-from lighten.report.words import interval, number, points, signed
+from lighten.report.words import interval, lost_or_gained, number, points, signed
 
 
 class Cost(NamedTuple):
@@ -90,9 +90,8 @@ def tiles(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         if more.get(key)
     ]
     if more.get("points_lost") is not None:
-        lost, ends = more["points_lost"], interval(more.get("points_lost_ci95"), "points")
-        said = f"points {'lost' if lost >= 0 else 'gained'} on the sealed test"
-        found.append((points(abs(lost)), said, f"{ends} lost"))
+        value, said, ends = lost_or_gained(more["points_lost"], more.get("points_lost_ci95"))
+        found.append((value, f"{said} on the sealed test", ends))
     if more.get("perplexity_ratio") is not None:
         said = "the reference's perplexity on the sealed test (less is better)"
         found.append((f"{more['perplexity_ratio']:.3f}\u00d7", said, interval(more.get("perplexity_ratio_ci95"))))

@@ -40,6 +40,7 @@ FILTERS = (
     "points",
     "signed",
     "interval",
+    "lost_or_gained",
     "duration",
     "limit_name",
     "plain",

@@ -81,6 +81,19 @@ def interval(value: Any, form: str = "number") -> str:
     return f"{say(value[0])} to {say(value[1])}"
 
 
+def lost_or_gained(lost: float, ends: Any = None) -> tuple[str, str, str]:
+    """Return points, ``points lost`` or ``points gained``, and the interval in the same direction.
+
+    Args:
+        lost: points; negative ones were gained.
+        ends: of the interval of `lost`, or None.
+    """
+    if lost >= 0:
+        return points(lost), "points lost", interval(ends, "points")
+    turned = [-ends[1], -ends[0]] if ends else None
+    return points(-lost), "points gained", interval(turned, "points")
+
+
 def duration(seconds: Any) -> str:
     """Return seconds as ``12 s``, ``3 min 05 s`` or ``2 h 04 min``."""
     if seconds is None:
