@@ -4,10 +4,9 @@ One MiniLM reads all of them, extended with a window. The same model reads the f
 in chunks of 512 that are trained together (hierarchical). All three see the same documents as often, with the same
 settings, and are judged on the same sealed test.
 
-Training goes from short documents to long ones, each twice as long as the one before: what a key sentence says is
-learned where it is hard to miss, and that it may stand anywhere where there is more and more around it. Validation and
-test are long. On two cores a step on two documents of 4,096 tokens takes about three seconds and a look at one about
-half of one, so few are looked at, and rarely.
+Training goes from short documents to long ones, in the bands of an order by length: what a key sentence says is
+learned where it is hard to miss. Validation and test are long. On two cores a step on two documents of 4,096 tokens
+takes about three seconds and a look at one about half of one, so few are looked at, and rarely.
 """
 
 from __future__ import annotations

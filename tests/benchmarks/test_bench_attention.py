@@ -44,7 +44,7 @@ def write_bert(folder: Path) -> Path:
         num_hidden_layers=1,
         num_attention_heads=2,
         intermediate_size=16,
-        max_position_embeddings=160,
+        max_position_embeddings=200,
     )
     BertModel(config).save_pretrained(folder)
     return folder

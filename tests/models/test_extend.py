@@ -233,6 +233,15 @@ def test_other_patterns_are_kept_by_the_next_extension(bert, tmp_path, wanted, s
         assert {key: note[key] for key in said} == said
 
 
+def test_random_blocks_grow_with_the_window(bert, tmp_path):
+    """Smaller ones could not be exported."""
+    for name in ("once", "twice"):
+        (tmp_path / name).mkdir()
+    write_extended(bert, tmp_path / "once", Extension(100, 8, random_blocks=1))
+    write_extended(tmp_path / "once", tmp_path / "twice", Extension(600, 128))
+    assert read_config(tmp_path / "twice")["lighten_attention"]["block"] == 128
+
+
 def test_dilation_and_random_blocks_exclude_each_other(bert, tmp_path):
     with pytest.raises(InputError, match="exclude each other"):
         write_extended(bert, tmp_path, Extension(100, 8, dilation=2, random_blocks=1))

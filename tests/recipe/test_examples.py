@@ -24,7 +24,7 @@ def test_a_training_has_its_clock(name, task, seconds):
 def test_the_summaries_start_from_an_encoder():
     recipe = read_recipe(EXAMPLES / "summaries.yaml")
     assert (recipe.task, recipe.clock_seconds, recipe.data.summary) == ("summarization", 480.0, "title")
-    assert recipe.train.from_encoder and recipe.train.learning_rate == 3e-4 and recipe.generate.max_tokens == 32
+    assert recipe.train.from_encoder and recipe.train.learning_rate == 5e-4 and recipe.generate.max_tokens == 32
 
 
 def test_the_reviews_can_also_be_built():

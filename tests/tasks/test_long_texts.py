@@ -11,6 +11,7 @@ import lighten
 from lighten.models.long_texts import read_note
 from lighten.recipe import parse_recipe
 from lighten.tasks.plan import plan
+from lighten.train.objectives import Pooled
 
 
 @pytest.mark.parametrize(
@@ -53,11 +54,20 @@ def planted(tmp_path_factory):
     return {"train": str(file), "text": "text", "label": "label", "prepare": []}
 
 
-def test_chunks_trained_together_find_the_one_that_says_it(recipe, planted, tmp_path):
+def test_a_text_is_learned_by_all_its_chunks_together(recipe, planted, tmp_path, monkeypatch):
+    seen, real = [], Pooled.loss
+
+    def loss(self, model, batch):
+        seen.append((len(batch.ids), len(batch.index), batch.units))
+        return real(self, model, batch)
+
+    monkeypatch.setattr(Pooled, "loss", loss)
     how = {"max_tokens": 14, "epochs": 12, "tokens_per_batch": 1024, "label_smoothing": 0.1}
     result = lighten.train(recipe({"data": planted}, long="hierarchical", **how), tmp_path / "run")
     assert result["data"]["long_texts"]["test"]["sequences"] > 4 * result.quality["test"]["n"]
     assert result.quality["test"]["value"] > 95
+    assert len(seen) >= result["training"]["steps"] > 0
+    assert all(rows > 4 * texts and units == texts for rows, texts, units in seen)
 
 
 @pytest.mark.parametrize("more", [{"order": "curriculum"}, {"length_warmup": 0.5}, {"freeze": 1, "cache": True}])

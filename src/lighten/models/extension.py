@@ -73,9 +73,8 @@ def check_extension(config: Mapping[str, Any], wanted: Extension, where: str = "
     per_layer(wanted.layers or layers, depth_of(config, where))
     more = {name: getattr(wanted, name) for name in ("dilation", "random_blocks")}
     changes = {name: value for name, value in more.items() if value is not None}
-    if wanted.random_blocks:
-        changes["block"] = max(BLOCK, window, prefix)
-    return replace(present, window=window, globals_=prefix, **changes)
+    block = max(BLOCK, window, prefix) if changes.get("random_blocks", present.random_blocks) else present.block
+    return replace(present, window=window, globals_=prefix, block=block, **changes)
 
 
 def limit_of(config: Mapping[str, Any], where: str = "config.json") -> int:
