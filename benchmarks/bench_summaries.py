@@ -4,19 +4,23 @@
     python benchmarks/bench_summaries.py --data shared/data --model runs/meetings/model
     python benchmarks/bench_summaries.py --data shared/data --queries specific --beams 4 --chunk 512
     python benchmarks/bench_summaries.py --data shared/data --queries specific --train 60    # trained, then judged
+    python benchmarks/bench_summaries.py --data shared/data --queries specific --train 25 --extractive
     python benchmarks/bench_summaries.py --data shared/data --limit 5
     python benchmarks/bench_summaries.py --data shared/data --record
 
 QMSum (Zhong et al. 2021) holds transcripts of about 9,000 words. `general` takes the whole meeting and the answer to
 the general query; `specific` the turns that were marked as relevant to a query, and its answer. The model, if any, is
 the checkpoint of an encoder-decoder, given or trained here on the queries of both kinds; texts over its limit go chunk
-by chunk, each with the query in front, and are summarised again. Baselines see no query, and write about as many words
-as the answers of the training part have (the median). F1 in points, 95% intervals over the documents, differences in
-pairs: the goal of a model is to be ahead of both baselines in ROUGE-1. The last line is one JSON document.
+by chunk, each with the query in front, and are summarised again. With `--extractive` it chooses sentences instead and
+sees no query. Baselines see none either, and write about as many words as the answers of the training part have (the
+median); where an extractive model chose another length on the validation part, they also stand there at that one. F1
+in points, 95% intervals over the documents, differences in pairs: the goal of a model is to be ahead of both baselines
+in ROUGE-1. The last line is one JSON document.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -26,7 +30,7 @@ import numpy as np
 
 from lighten.errors import InputError
 from lighten.measure.rouge import MEASURES
-from lighten.measure.summaries import BASELINES, compare_summaries, table, usual_length
+from lighten.measure.summaries import compare_summaries, same_length, table, usual_length
 
 sys.path.insert(0, str(Path(__file__).parent))
 from meetings import MODEL, Meeting, read_meetings, train, with_query
@@ -42,6 +46,7 @@ def arguments(given: list[str] | None = None) -> Any:
     made.add_argument("--queries", default="general", choices=["general", "specific"])
     made.add_argument("--model", type=Path, help="checkpoint of an encoder-decoder")
     made.add_argument("--train", type=float, metavar="MINUTES", help="train a small model for so long and measure it")
+    made.add_argument("--extractive", action="store_true", help="train a model that chooses sentences")
     made.add_argument("--encoder", default=MODEL, help="that the trained model starts from")
     made.add_argument("--out", type=Path, default=RUNS, help="folder for what --train makes")
     made.add_argument("--without-query", action="store_true", help="for a --model that was trained without queries")
@@ -93,12 +98,30 @@ def written(asked: Any, meetings: list[Meeting]) -> list[str]:
     return summaries
 
 
+def chosen(asked: Any, meetings: list[Meeting], usual: int) -> dict[str, list[str]]:
+    """Return the sentences that an extractive model chooses, and the baselines of the same length."""
+    from lighten.runtime import read_folder
+    from lighten.runtime.extract import Extractor
+
+    model, texts = Extractor(read_folder(asked.model), threads=os.cpu_count()), [one.text for one in meetings]
+    return {"model": model.summarize(texts), **same_length(texts, model.words, usual)}
+
+
+def extracts(folder: Path) -> bool:
+    """Return whether a model chooses sentences."""
+    from lighten.runtime import read_folder
+
+    return (folder / "lighten.json").is_file() and bool(read_folder(folder).extraction)
+
+
 def measured(asked: Any) -> dict[str, Any]:
     """Read, train where asked for, write, compare."""
     if asked.data is None:
         raise InputError("--data FOLDER is needed: the folder that holds qmsum/")
     if asked.train is not None and asked.model is not None:
         raise InputError("--train makes a model, --model takes one: not both")
+    if asked.extractive and asked.train is None:
+        raise InputError("--extractive says what --train trains; a --model says itself what it is")
     if asked.train is not None and asked.part != "test":
         raise InputError("a model trained here was chosen by its loss on the part val: judge it on test")
     folder = asked.data / "qmsum"
@@ -107,13 +130,19 @@ def measured(asked: Any) -> dict[str, Any]:
     if asked.train is not None:
         asked.model = train(folder, asked.queries, asked.out, asked.encoder, asked.train, asked)
     begun = time.perf_counter()
-    systems = {} if asked.model is None else {"model": written(asked, meetings)}
+    usual = usual_length([one.summary for one in known])
+    if asked.model is None:
+        systems = {}
+    elif extracts(asked.model):
+        systems = chosen(asked, meetings, usual)
+    else:
+        systems = {"model": written(asked, meetings)}
     seconds = round(time.perf_counter() - begun, 1)
     texts, summaries = [one.text for one in meetings], [one.summary for one in meetings]
-    found = compare_summaries(texts, summaries, systems, usual_length([one.summary for one in known]), asked.seed)
+    found = compare_summaries(texts, summaries, systems, usual, asked.seed)
     words = round(float(np.mean([len(text.split()) for text in texts])))
     names = ("part", "queries", "beams", "max_tokens", "no_repeat", "length_penalty", "chunk", "limit", "seed")
-    settings = {name: getattr(asked, name) for name in (*names, "train", "encoder", "without_query")}
+    settings = {name: getattr(asked, name) for name in (*names, "train", "encoder", "extractive", "without_query")}
     model = None if asked.model is None else asked.model.name
     return {**settings, "model": model, "words_per_document": words, "seconds_written": seconds, **found}
 
@@ -121,7 +150,8 @@ def measured(asked: Any) -> dict[str, Any]:
 def judge(numbers: dict[str, Any]) -> dict[str, bool]:
     """Print by how much the model is ahead of what costs nothing; met where the whole interval is above 0."""
     met = {}
-    for name in BASELINES if "model" in numbers["systems"] else ():
+    others = [name for name in numbers["systems"] if name != "model"] if "model" in numbers["systems"] else []
+    for name in others:
         found = numbers["systems"][name]["rouge1"]
         low, high = found["ahead_ci95"]
         met[f"rouge1_ahead_of_{name}"] = low > 0

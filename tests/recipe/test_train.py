@@ -130,6 +130,8 @@ def test_the_schedule_of_the_schedule_free_optimizer_is_filled_in():
         (LANGUAGE, {"segment": 64, "block": 64}, ["exclude each other"]),
         (LANGUAGE, {"block": 64, "order": "curriculum"}, ["train.order", "got 'curriculum'"]),
         (LANGUAGE, {"segment": 64, "length_warmup": 0.3}, ["segment and length_warmup exclude"]),
+        (LANGUAGE, {"norm": "none"}, ["train.norm", "text-classification"]),
+        (SUMMARY, {"freeze": 2, "cache": True}, ["train.cache", "text-classification"]),
         (LANGUAGE, {"class_weights": "balanced"}, ["train.class_weights", "text-classification"]),
         (SUMMARY, {"long": "chunk"}, ["train.long", "summarization"]),
         (SUMMARY, {"long": "hierarchical"}, ["train.long", "summarization"]),

@@ -42,7 +42,7 @@ class Graph:
         """Add one of ONNX Runtime's own operators."""
         return self.op(kind, *inputs, domain=MICROSOFT, **attributes)
 
-    def model(self, inputs: list[str], output: str, name: str, width: int) -> onnx.ModelProto:
+    def model(self, inputs: list[str], output: str, name: str, width: int | str) -> onnx.ModelProto:
         """Finish: int64 inputs of [batch, tokens], one float output of [batch, width] called `name`."""
         self.nodes.append(helper.make_node("Identity", [output], [name], name="result"))
         graph = helper.make_graph(

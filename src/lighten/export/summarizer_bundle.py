@@ -131,9 +131,10 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _expectations(folder: Path, samples: Sequence[str]) -> list[dict[str, Any]]:
-    from lighten.runtime.summarize import load_summarizer
+    from lighten.runtime.folder import read_folder
+    from lighten.runtime.summarize import Summarizer
 
-    model = load_summarizer(folder)
+    model = Summarizer(read_folder(folder))
     cases = []
     for text in samples:
         token, scores = model.first_token(text)

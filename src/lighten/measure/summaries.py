@@ -28,6 +28,19 @@ def baselines(texts: Sequence[str], length: int) -> dict[str, list[str]]:
     }
 
 
+def same_length(texts: Sequence[str], words: int, length: int) -> dict[str, list[str]]:
+    """Return the `baselines` at the length of a system that was free to choose one; nothing where it is the usual.
+
+    Longer summaries have more of the reference in them: what a system gains by its length is not gained by its choice.
+
+    Args:
+        texts: the documents.
+        words: that the system aims at.
+        length: the usual one.
+    """
+    return {} if words == length else {f"{name}_{words}": made for name, made in baselines(texts, words).items()}
+
+
 def compare_summaries(
     texts: Sequence[str],
     references: Sequence[str],

@@ -20,6 +20,7 @@ KINDS = {
     "masked": "AutoModelForMaskedLM",
     "causal": "AutoModelForCausalLM",
     "seq2seq": "AutoModelForSeq2SeqLM",
+    "extractor": "AutoModelForTokenClassification",
 }
 
 WRITING_HEADS = ("lm_head.", "final_logits_bias", "decoder.lm_head.", "decoder.cls.", "encoder.pooler.")
@@ -77,6 +78,8 @@ def load_auto(
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: index for index, label in enumerate(labels)}
         config.problem_type = "multi_label_classification" if multi_label else "single_label_classification"
+    if kind == "extractor":
+        config.id2label, config.label2id = {0: "chosen"}, {"chosen": 0}
     if getattr(config, "pad_token_id", None) is None:
         config.pad_token_id = special_tokens(folder).get("pad", 0)
     halves = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from lighten.recipe.section import Section
@@ -23,12 +25,16 @@ class Generate(Section):
     text is cut at the model's limit. Pieces, no longer than the model reads, must be longer than a summary."""
     again: bool = True
     """Whether the joined summaries of the pieces are summarised once more."""
+    words: int | Literal["auto"] = "auto"
+    """Of an extractive summary, about; ``auto`` takes what does best on the validation part."""
     documents: int | None = Field(default=100, ge=0)
     """Texts of the validation and of the test part, each, that are summarised to measure ROUGE; null takes all, 0
     measures the perplexity alone."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Generate:
+        if self.words != "auto" and not 1 <= self.words <= 1_000_000:
+            raise ValueError(f"generate.words: between 1 and 1,000,000 words, or auto; got {self.words}")
         if self.chunk is not None and self.max_tokens >= self.chunk:
             raise ValueError(
                 f"generate.chunk: a piece must be longer than its summary (max_tokens {self.max_tokens}); "

@@ -169,6 +169,8 @@ class Recipe(Section):
             raise ValueError("budget.quality_per_class: only where a text has one label, not with data.multi_label")
         if self.task != tasks.SUMMARY and self.generate != Generate():
             raise ValueError(f"generate: only for the task {tasks.SUMMARY}; got it for {self.task}")
+        for problem in tasks.problems_of_generate(self.train, self.generate):
+            raise ValueError(problem)
         if self.minimise and self.maximise:
             raise ValueError(f"minimise and maximise exclude each other; got {self.minimise!r} and {self.maximise!r}")
         return self

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lighten.errors import InputError
 
 if TYPE_CHECKING:
+    from lighten.recipe.generate import Generate
     from lighten.recipe.schema import Data, Recipe
     from lighten.recipe.train import Train
 
@@ -62,13 +63,19 @@ def _columns(task: str, data: Data) -> Iterator[str]:
 
 def _training(task: str, train: Train) -> Iterator[str]:
     if task != LANGUAGE:
-        if train.objective != "auto":
-            yield f"train.objective: only the task {LANGUAGE} has a choice; got {train.objective!r} for {task}"
+        known = ("auto", "extractive") if task == SUMMARY else ("auto",)
+        if train.objective not in known:
+            why = f"only the task {LANGUAGE} has that choice"
+            yield f"train.objective: {why}; {task} knows {' and '.join(known)}; got {train.objective!r}"
         for key in ("segment", "memory", "block"):
             if getattr(train, key) is not None:
                 yield f"train.{key}: only for the task {LANGUAGE}; got {getattr(train, key)} for {task}"
-    if task != CLASSIFICATION and train.class_weights != "none":
-        yield f"train.class_weights: only for the task {CLASSIFICATION}; got {train.class_weights!r} for {task}"
+    elif train.objective == "extractive":
+        yield f"train.objective: extractive is for the task {SUMMARY}; got it for {task}"
+    if train.objective == "extractive":
+        yield from _extractive(train)
+    if task != CLASSIFICATION:
+        yield from _of_classification(task, train)
     if task == LANGUAGE and train.order != "shuffled":
         yield f"train.order: rows of a language model are no single texts that have an order; got {train.order!r}"
     if train.from_encoder and (task != SUMMARY or train.from_scratch):
@@ -76,3 +83,39 @@ def _training(task: str, train: Train) -> Iterator[str]:
         yield f"train.from_encoder: {why}"
     if task == SUMMARY and (train.long.startswith("chunk") or train.long == "hierarchical"):
         yield f"train.long: a text and its summary cannot be cut into several; got {train.long!r} for {task}"
+
+
+def _of_classification(task: str, train: Train) -> Iterator[str]:
+    """Return what is asked for and only a classifier's training knows."""
+    if train.norm != "layer":
+        yield f"train.norm: only for the task {CLASSIFICATION}; got {train.norm!r} for {task}"
+    if train.cache is True:
+        yield f"train.cache: frozen layers are kept for the task {CLASSIFICATION} only; got true for {task}"
+    if train.class_weights != "none":
+        yield f"train.class_weights: only for the task {CLASSIFICATION}; got {train.class_weights!r} for {task}"
+
+
+def _extractive(train: Train) -> Iterator[str]:
+    if train.from_encoder:
+        yield "train.from_encoder: an extractive summariser is an encoder as it is; leave it out"
+    if train.long != "truncate":
+        yield f"train.long: extractive summaries read all of a text, in pieces of max_tokens; got {train.long!r}"
+    if train.label_smoothing:
+        yield f"train.label_smoothing: not together with extractive; got {train.label_smoothing}"
+
+
+WRITING = ("beams", "max_tokens", "length_penalty", "chunk", "again")
+"""Keys of `generate` that say nothing to a model that writes no tokens."""
+
+
+def problems_of_generate(train: Train, generate: Generate) -> Iterator[str]:
+    """Return what in `generate` does not go with how summaries are made."""
+    if train.objective != "extractive":
+        if generate.words != "auto":
+            yield f"generate.words: only with train.objective: extractive; got {generate.words}"
+        return
+    for key in WRITING:
+        if key in generate.model_fields_set and getattr(generate, key) != type(generate).model_fields[key].default:
+            yield f"generate.{key}: extractive summaries are chosen, not written; got {getattr(generate, key)}"
+    if generate.documents == 0:
+        yield "generate.documents: ROUGE is all there is to measure of extractive summaries; got 0"

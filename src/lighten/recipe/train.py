@@ -37,8 +37,9 @@ class Lora(Section):
 class Train(Section):
     """How to train; everything has a good default. The clock is ``budget.build_minutes``, where it is given."""
 
-    objective: Literal["auto", "masked", "causal"] = "auto"
-    """What a language model predicts: ``masked`` or ``causal`` tokens; ``auto`` follows the model."""
+    objective: Literal["auto", "masked", "causal", "extractive"] = "auto"
+    """What a language model predicts: ``masked`` or ``causal`` tokens; ``auto`` follows the model. Of summaries,
+    ``extractive`` lets an encoder choose sentences; otherwise an encoder-decoder learns to write."""
     from_scratch: bool = False
     """Start from random weights: the model folder needs config.json and a tokenizer only."""
     from_encoder: bool = False

@@ -53,6 +53,13 @@ def _row(metric: str, split: str, found: Measured) -> dict[str, str]:
     }
 
 
+def system_name(name: str) -> str:
+    """Return who wrote summaries, as a reader calls them; ``lead_90`` are first sentences of 90 words."""
+    base, _, words = name.partition("_")
+    said = SYSTEMS.get(base, base)
+    return (said if base == "textrank" else said.capitalize()) + (f", of {words} words" if words else "")
+
+
 SYSTEMS = {"model": "this model", "lead": "first sentences", "textrank": "TextRank"}
 """Who writes summaries, as a reader calls them."""
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
@@ -76,7 +83,7 @@ def summary_tables(result: TrainingResult) -> list[dict[str, Any]]:
             interval = "" if ahead is None else _spread(system["rougeL"]["ahead_ci95"])
             rows.append(
                 {
-                    "name": SYSTEMS.get(name, name).capitalize() if name != "textrank" else SYSTEMS[name],
+                    "name": system_name(name),
                     "words": number(system["words"]),
                     "cells": cells,
                     "ahead": "" if ahead is None else f"{ahead:+.1f} ({interval})",

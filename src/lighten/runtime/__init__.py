@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lighten.runtime.cascade import Cascade, CascadePrediction
     from lighten.runtime.classifier import Classifier, Prediction, load
+    from lighten.runtime.extract import Extractor
     from lighten.runtime.folder import ModelFolder, read_folder
     from lighten.runtime.generate import Generated, Generator, load_generator
     from lighten.runtime.summarize import Summarizer, load_summarizer
@@ -19,6 +20,7 @@ __all__ = [
     "Cascade",
     "CascadePrediction",
     "Classifier",
+    "Extractor",
     "Generated",
     "Generator",
     "ModelFolder",
@@ -54,6 +56,10 @@ def __getattr__(name: str) -> Any:
         from lighten.runtime import summarize
 
         return getattr(summarize, name)
+    if name == "Extractor":
+        from lighten.runtime.extract import Extractor
+
+        return Extractor
     if name in ("ModelFolder", "read_folder"):
         from lighten.runtime import folder
 

@@ -46,6 +46,8 @@ class ModelFolder:
             are truncated.
         encoder: the ONNX file that reads the text, where `graph` writes a summary; else None.
         generation: how a summariser writes; see `lighten.runtime.summarize`.
+        extraction: how one chooses sentences: ``words`` of a summary and ``no_repeat``, see `lighten.runtime.extract`;
+            empty where it writes.
         cascade: the two models that the folder holds, and when the second one is asked; None where it is one model.
     """
 
@@ -65,6 +67,7 @@ class ModelFolder:
     long: dict[str, Any] | None = None
     encoder: Path | None = None
     generation: dict[str, Any] = field(default_factory=dict)
+    extraction: dict[str, Any] = field(default_factory=dict)
     cascade: Parts | None = None
 
     def serving_files(self) -> list[Path]:
@@ -147,18 +150,22 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _parse(path: Path, content: dict[str, Any]) -> ModelFolder:
-    language, summaries = content["task"] != CLASSIFICATION, content["task"] == SUMMARIES
+    language = content["task"] != CLASSIFICATION
+    extraction = (content.get("extraction") or {}) if content["task"] == SUMMARIES else {}
+    writes = content["task"] == SUMMARIES and not extraction
     labels = () if language else labels_in(content)
     preprocessing, runtime = content["preprocessing"], content.get("runtime") or {}
     files = files_in(content)
     for case in content.get("self_test") or []:
-        check_case(case, labels, language)
+        check_scores(case) if extraction else check_case(case, labels, language)
     long = preprocessing.get("long")
     if long is not None and not (isinstance(long, dict) and isinstance(long.get("strategy"), str)):
         raise ValueError(f"preprocessing.long has no strategy: {long!r}")
     generation = (content.get("generation") or {}) if language else {}
-    if summaries:
+    if writes:
         at_least(0, generation["start_token_id"], "generation.start_token_id")
+    for key, least in (("words", 1), ("no_repeat", 0)) if extraction else ():
+        at_least(least, extraction[key], f"extraction.{key}")
     ends = generation.get("end_token_ids") or []
     return ModelFolder(
         path=path,
@@ -175,8 +182,9 @@ def _parse(path: Path, content: dict[str, Any]) -> ModelFolder:
         self_test=list(content.get("self_test") or []),
         end_token_ids=tuple(at_least(0, end, "generation.end_token_ids") for end in ends),
         long=long,
-        encoder=path / inside(content["encoder"]) if summaries else None,
+        encoder=path / inside(content["encoder"]) if writes else None,
         generation=generation,
+        extraction=extraction,
     )
 
 
@@ -207,6 +215,13 @@ def check_case(case: dict[str, Any], labels: tuple[str, ...], language: bool) ->
         at_least(0, case["token"], "self_test.token")
     elif case["label"] not in labels or len(case["logits"]) != len(labels) or not isinstance(case["text"], str):
         raise ValueError(f"the self-test case {case} does not fit the labels {list(labels)}")
+
+
+def check_scores(case: dict[str, Any]) -> None:
+    """Refuse a case of the self-test of a model that chooses sentences, by a ValueError."""
+    scores = case["scores"]
+    if not isinstance(case["text"], str) or not all(isinstance(score, float) for score in scores):
+        raise ValueError(f"the self-test case {case} has no text, or scores that are no numbers")
 
 
 def at_least(least: int, value: Any, key: str) -> int:

@@ -12,24 +12,29 @@ import numpy as np
 from lighten.errors import InputError
 from lighten.runtime.beams import Floats, Ints, Search
 from lighten.runtime.chunk_and_merge import summarise_long
+from lighten.runtime.extract import Extractor
 from lighten.runtime.folder import SUMMARIES, TOKENIZER, ModelFolder, read_folder
 from lighten.runtime.long_texts import read_long
 from lighten.runtime.session import check_threads, open_session
 from lighten.runtime.tokens import Ids, Tokenizer, open_tokenizer
 
 
-def load_summarizer(path: str | Path, *, threads: int | None = None, spinning: bool | None = None) -> Summarizer:
-    """Load the folder of a summariser.
+def load_summarizer(
+    path: str | Path | ModelFolder, *, threads: int | None = None, spinning: bool | None = None
+) -> Summarizer | Extractor:
+    """Load the folder of a summariser: one that writes, or one that chooses sentences.
 
     Args:
-        path: the folder with ``lighten.json``.
+        path: the folder with ``lighten.json``, or what `read_folder` found there.
         threads: that summarising may use; None for what the folder says.
         spinning: whether idle threads spin; None for what the folder says. See `session.open_session`.
 
     Raises:
         InputError: the folder is missing, incomplete, of another format or of another task.
     """
-    return Summarizer(read_folder(path), threads=threads, spinning=spinning)
+    folder = path if isinstance(path, ModelFolder) else read_folder(path)
+    kind = Extractor if folder.extraction else Summarizer
+    return kind(folder, threads=threads, spinning=spinning)
 
 
 class Summarizer:
@@ -37,7 +42,12 @@ class Summarizer:
 
     def __init__(self, folder: ModelFolder, *, threads: int | None = None, spinning: bool | None = None) -> None:
         if folder.task != SUMMARIES or folder.encoder is None:
-            raise InputError(f"this model is for {folder.task}, not for {SUMMARIES}", str(folder.path))
+            does = (
+                "chooses sentences and writes none"
+                if folder.extraction
+                else f"is for {folder.task}, not for {SUMMARIES}"
+            )
+            raise InputError(f"this model {does}", str(folder.path))
         check_threads(threads)
         self.folder = folder
         self.threads = threads if threads is not None else folder.threads

@@ -160,6 +160,10 @@ def task_of(job: Job) -> Any:
         from lighten.tasks.language import LanguageModeling
 
         return LanguageModeling(job)
+    if job.recipe.train.objective == "extractive":
+        from lighten.tasks.extract import Extract
+
+        return Extract(job)
     from lighten.tasks.summarize import Summarize
 
     return Summarize(job)

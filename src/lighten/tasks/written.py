@@ -115,7 +115,7 @@ class Written:
             value = compared["systems"]["model"][METRIC]
             quality[part] = {"metric": METRIC, **value, "n": len(places)}
             quality[found["metric"]][part] = found[part]
-            quality["summaries"][part] = {**compared, "examples": _examples(examples, places, summaries)}
+            quality["summaries"][part] = {**compared, "examples": examples_of(examples, places, summaries)}
         return quality
 
     def write(self, model: Any, texts: list[str]) -> list[str]:
@@ -156,7 +156,7 @@ class Written:
         return [int(place) for place in order[: self.how.documents]]
 
 
-def _examples(examples: Any, places: list[int], summaries: list[str], count: int = 3) -> list[dict[str, Any]]:
+def examples_of(examples: Any, places: list[int], summaries: list[str], count: int = 3) -> list[dict[str, Any]]:
     """Return a few documents with what people and the model wrote."""
     return [
         {"row": examples.rows[place], "reference": examples.more["summary"][place], "model": summary}

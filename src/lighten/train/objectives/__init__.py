@@ -3,6 +3,7 @@
 from lighten.train.objectives.causal import CausalLanguageModel
 from lighten.train.objectives.classification import Classification, class_weights
 from lighten.train.objectives.distillation import Distillation
+from lighten.train.objectives.extraction import Extraction
 from lighten.train.objectives.inner_distillation import InnerDistillation
 from lighten.train.objectives.language_distillation import LanguageDistillation, OnlineTeacher
 from lighten.train.objectives.masked import MaskedLanguageModel
@@ -17,6 +18,7 @@ __all__ = [
     "CausalStream",
     "Classification",
     "Distillation",
+    "Extraction",
     "InnerDistillation",
     "LanguageDistillation",
     "MaskedLanguageModel",
