@@ -86,6 +86,13 @@ def train(data: Path, queries: str, place: Path, model: str, minutes: float, ask
         if asked.extractive:  # a query in the text could be chosen
             found = [one._replace(query="") for one in found]
         write_csv(folder / f"{part}.csv", found)
+    writing = {
+        "beams": asked.beams,
+        "max_tokens": asked.max_tokens,
+        "no_repeat": asked.no_repeat,
+        "length_penalty": asked.length_penalty,
+        "documents": 0,  # bench_summaries.py measures, with queries apart from texts
+    }
     recipe = {
         "name": f"meetings-{queries}",
         "task": "summarization",
@@ -100,14 +107,7 @@ def train(data: Path, queries: str, place: Path, model: str, minutes: float, ask
         "train": {"objective": "extractive", "max_tokens": min(PIECE, asked.chunk)}
         if asked.extractive
         else {**WRITING, "max_tokens": asked.chunk},
-        "generate": {
-            "beams": asked.beams,
-            "max_tokens": asked.max_tokens,
-            "no_repeat": asked.no_repeat,
-            "length_penalty": asked.length_penalty,
-            # bench_summaries.py measures, with queries apart from texts
-            "documents": None if asked.extractive else 0,
-        },
+        "generate": {"documents": None} if asked.extractive else writing,
         "seed": asked.seed,
     }
     return lighten.train(recipe, out=place / f"{kind}{queries}-{minutes:g}-{asked.seed}").model_folder

@@ -123,7 +123,7 @@ def test_a_model_is_trained_and_judged(data, bert, tmp_path):
 @pytest.mark.slow
 def test_a_model_that_chooses_is_trained_and_judged(data, bert, tmp_path):
     for name in FILES.values():
-        (data / "qmsum" / f"{name}.jsonl").write_text("\n".join([json.dumps(MEETING)] * 12))
+        (data / "qmsum" / f"{name}.jsonl").write_text("\n".join([json.dumps(MEETING).replace("today", name)] * 12))
     flags = ["--data", str(data), "--queries", "specific", "--limit", "3", "--train", "0.2", "--encoder", str(bert)]
     numbers = measured(arguments([*flags, "--extractive", "--chunk", "40", "--out", str(tmp_path / "out")]))
     names = list(numbers["systems"])
