@@ -46,6 +46,7 @@ def test_a_resolved_recipe_of_any_task_reads_as_itself():
         ({**SUMMARY, "train": {"objective": "extractive", "from_encoder": True}}, "train.from_encoder"),
         ({**SUMMARY, "train": {"objective": "extractive", "long": "head-tail"}}, "in pieces of max_tokens"),
         ({**SUMMARY, "train": {"objective": "extractive", "label_smoothing": 0.1}}, "label_smoothing"),
+        ({**SUMMARY, "train": {"objective": "extractive", "parallel": {"kind": "pipeline"}}}, "use ddp or fsdp"),
     ],
 )
 def test_what_makes_no_sense_is_refused(content, said):

@@ -100,6 +100,8 @@ def _extractive(train: Train) -> Iterator[str]:
         yield "train.from_encoder: an extractive summariser is an encoder as it is; leave it out"
     if train.long != "truncate":
         yield f"train.long: extractive summaries read all of a text, in pieces of max_tokens; got {train.long!r}"
+    if train.parallel.kind == "pipeline":
+        yield "train.parallel: a pipeline hands on one answer per text, extractive needs one per token: use ddp or fsdp"
     if train.label_smoothing:
         yield f"train.label_smoothing: not together with extractive; got {train.label_smoothing}"
 
