@@ -101,7 +101,7 @@ def _extractive(train: Train) -> Iterator[str]:
     if train.long != "truncate":
         yield f"train.long: extractive summaries read all of a text, in pieces of max_tokens; got {train.long!r}"
     if train.parallel.kind == "pipeline":
-        yield "train.parallel: a pipeline hands on one answer per text, extractive needs one per token: use ddp or fsdp"
+        yield "train.parallel: a pipeline has one answer per text, extractive needs one per token: use ddp or fsdp"
     if train.label_smoothing:
         yield f"train.label_smoothing: not together with extractive; got {train.label_smoothing}"
 
