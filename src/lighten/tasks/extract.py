@@ -16,24 +16,20 @@ import torch
 
 from lighten.errors import InputError
 from lighten.export.extractor_bundle import add_scoring_graph, can_export, set_words
-from lighten.measure.rouge import rouge_n, rouge_scores
+from lighten.measure.rouge import rouge_scores
 from lighten.measure.statistics import bootstrap_interval
 from lighten.measure.summaries import compare_summaries, same_length, usual_length
 from lighten.models.auto import hidden_width, load_auto, positions_of
-from lighten.models.tokens import read_tokenizer
-from lighten.pipeline.examples import Examples
-from lighten.runtime.choosing import choose_sentences
 from lighten.runtime.extract import Extractor
 from lighten.runtime.folder import read_folder
-from lighten.runtime.sentence_pieces import Piece, Scores, ends_of, pieces_of_sentences, sentence_means
-from lighten.runtime.sentences import sentences_of, words_of
+from lighten.runtime.sentence_pieces import Scores
+from lighten.runtime.sentences import sentences_of
 from lighten.tasks.job import PARTS, Built, Job, Quality, Setup
 from lighten.tasks.modify import modified
 from lighten.tasks.policy import limit_of, order_of, peak_rate, tokens_per_step
+from lighten.tasks.sentence_part import SentencePart
 from lighten.tasks.written import METRIC, SAMPLES, examples_of
 from lighten.train.batches import Index, plan_batches
-from lighten.train.datasets.sentences import SentenceRows
-from lighten.train.datasets.tokenised import tokenised
 from lighten.train.evaluate import place
 from lighten.train.objectives import Extraction
 from lighten.train.precision import Precision
@@ -49,62 +45,6 @@ LENGTHS = (0.75, 1.0, 1.25, 1.5, 2.0)
 than what people write of it."""
 
 
-class Part:
-    """The texts of a part as sentences and pieces, and what is wanted of each sentence.
-
-    Attributes:
-        sentences: of each text.
-        pieces: of all texts; their sentences are numbered through all texts.
-        owner: the text of each piece.
-        starts: the number of each text's first sentence, and of all sentences [texts + 1].
-    """
-
-    def __init__(self, job: Job, examples: Examples, limit: int) -> None:
-        self.examples, tokenizer = examples, read_tokenizer(job.source)
-        self.sentences = [sentences_of(text) for text in examples.texts]
-        self.starts: Index = np.concatenate([[0], np.cumsum([len(parts) for parts in self.sentences])]).astype(
-            np.int64
-        )
-        flat = [part for parts in self.sentences for part in parts]
-        store = job.group.first(lambda: tokenised(job.work / "tokens", tokenizer, flat, special=False))
-        encoded = [np.asarray(ids, np.int64) for ids in store]
-        opening, closing = ends_of(tokenizer)
-        self.cut = sum(len(ids) > limit - len(opening) - len(closing) for ids in encoded)
-        self.pieces: list[Piece] = []
-        owner: list[int] = []
-        for number, first in enumerate(self.starts[:-1].tolist()):
-            own = encoded[first : int(self.starts[number + 1])]
-            found = pieces_of_sentences(own, opening, closing, limit)
-            self.pieces += [
-                Piece(one.ids, np.where(one.sentence < 0, one.sentence, one.sentence + first)) for one in found
-            ]
-            owner += [number] * len(found)
-        self.owner: Index = np.array(owner, np.int64)
-
-    def rows(self, pad_id: int) -> SentenceRows:
-        """Return what a training takes."""
-        wanted = [
-            rouge_n(words_of(part), reference, 1).precision
-            for parts, reference in zip(self.sentences, map(words_of, self.examples.more["summary"]), strict=True)
-            for part in parts
-        ]
-        return SentenceRows(self.pieces, np.array(wanted, np.float32), pad_id)
-
-    def scores(self, values: list[Any]) -> list[Scores]:
-        """Return the scores of each text's sentences, given what was said of each piece's tokens."""
-        sentence = np.concatenate([piece.sentence for piece in self.pieces])
-        means = sentence_means(np.concatenate(values), sentence, int(self.starts[-1]))
-        return np.split(means, self.starts[1:-1])
-
-    def summaries(self, scores: list[Scores], places: Index, words: int, no_repeat: int) -> list[str]:
-        """Return the chosen sentences of the texts at `places`, a line each."""
-        found = []
-        for at in places.tolist():
-            chosen = choose_sentences(self.sentences[at], scores[at], words, no_repeat)
-            found.append("\n".join(self.sentences[at][number] for number in chosen))
-        return found
-
-
 class Extract:
     """The task with its data at hand; `setup` gives the loop what it needs."""
 
@@ -114,7 +54,7 @@ class Extract:
         model = self._load()
         self.pad_id, self.width = int(model.config.pad_token_id or 0), hidden_width(model)
         self.limit = limit_of(self.train.max_tokens, positions_of(model))
-        self.parts = {part: Part(job, job.examples(part), self.limit) for part in PARTS}
+        self.parts = {part: SentencePart(job, job.examples(part), self.limit, self.pad_id) for part in PARTS}
         for name, part in self.parts.items():
             if not part.pieces:
                 raise InputError(f"the part {name} holds no text to choose sentences from", "data")
@@ -138,7 +78,7 @@ class Extract:
     def setup(self) -> Setup:
         """Return what the loop needs."""
         train = self.parts["train"]
-        dataset = train.rows(self.pad_id)
+        dataset = train.rows
         budget = tokens_per_step(self.train, dataset.lengths)
         order = order_of(self.train, train.examples, dataset.lengths, train.owner)
         tokens = {name: sum(len(piece.ids) for piece in part.pieces) for name, part in self.parts.items()}
@@ -237,7 +177,7 @@ class Extract:
     def _scored(self, model: Any, name: str, precision: Precision) -> tuple[list[Scores], float]:
         """Return the scores of all sentences of a part, by text, and the mean loss of a sentence."""
         part = self.parts[name]
-        rows, device, objective = part.rows(self.pad_id), place(model), Extraction()
+        rows, device, objective = part.rows, place(model), Extraction()
         values: list[Any] = [np.zeros(0, np.float32)] * len(part.pieces)
         model.eval()
         total = units = 0.0
