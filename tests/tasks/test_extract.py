@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import lighten
 from lighten.cli.app import app
+from lighten.errors import InputError
 from lighten.measure.rouge import rouge_scores
 from lighten.models.tokens import read_tokenizer
 from lighten.pipeline.training_result import training_json_schema
@@ -114,6 +115,13 @@ def test_predict_prints_a_summary_per_text(trained):
     assert done.exit_code == 0
     lines = done.output.strip().splitlines()
     assert len(lines) == 8 and sum(said in line for said, line in zip(fresh["summary"], lines, strict=False)) >= 6
+
+
+def test_verify_scores_the_sentences_again(trained):
+    done = CliRunner().invoke(app, ["verify", str(trained.model_folder)])
+    assert done.exit_code == 0 and "3 self-test texts as expected" in done.output, done.output
+    with pytest.raises(InputError, match="load_summarizer"):
+        lighten.load(trained.model_folder)
 
 
 def test_a_length_may_be_given(recipe, tmp_path):

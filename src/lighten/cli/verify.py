@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,11 +17,11 @@ def verify(
 ) -> None:
     """Check a model folder: every file's checksum, then its self-test on this machine."""
     with guarded(debug):
-        from lighten.runtime import Generator, TextClassifier, load, load_generator, read_folder
-        from lighten.runtime.folder import LANGUAGE
+        from lighten.runtime import load, load_generator, load_summarizer, read_folder
+        from lighten.runtime.folder import LANGUAGE, SUMMARIES
 
-        language = read_folder(folder).task == LANGUAGE
-        model: TextClassifier | Generator = load_generator(folder) if language else load(folder)
+        loaders = {LANGUAGE: load_generator, SUMMARIES: load_summarizer}
+        model: Any = loaders.get(read_folder(folder).task, load)(folder)
         model.verify()
         differences = model.self_test()
         if differences:

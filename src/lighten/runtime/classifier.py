@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lighten.errors import InputError, LightenError
-from lighten.runtime.folder import CLASSIFICATION, TOKENIZER, ModelFolder, read_folder
+from lighten.runtime.folder import CLASSIFICATION, LANGUAGE, SUMMARIES, TOKENIZER, ModelFolder, read_folder
 from lighten.runtime.long_texts import pool_by_text, read_long
 from lighten.runtime.session import check_threads, is_quantised, open_session
 from lighten.runtime.text_classifier import Answered, Logits, Prediction, TextClassifier, checked
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TOKEN_BUDGET", "Classifier", "Logits", "Prediction", "load"]
 
+LOADERS = {LANGUAGE: "load_generator", SUMMARIES: "load_summarizer"}
+"""Of the models that are no classifiers."""
 TOKEN_BUDGET = 8192
 """Padded tokens of one batch; larger ones gain no speed on a CPU and cost memory."""
 
@@ -57,7 +59,8 @@ class Classifier(TextClassifier):
         check_threads(threads)
         if folder.task != CLASSIFICATION:
             raise InputError(
-                f"this model is for {folder.task}; load it with lighten.runtime.load_generator", str(folder.path)
+                f"this model is for {folder.task}; load it with lighten.runtime.{LOADERS[folder.task]}",
+                str(folder.path),
             )
         if folder.cascade is not None:
             raise InputError("this folder holds two models; open it with lighten.load", str(folder.path))
