@@ -96,7 +96,7 @@ class Extract:
             metric=METRIC,
             rate=peak_rate(1e-4, self.width),
             restore_margin=0.5,
-            test_share=tokens["test"] / max(1, tokens["validation"]),
+            test_share=self._measured_tokens("test") / max(1, self._measured_tokens("validation")),
             facts={"tokens": tokens, "max_tokens": self.limit},
             deliver=self.deliver,
             closing=lambda _, found: self.compared(found),
@@ -175,14 +175,15 @@ class Extract:
         return quality
 
     def _scored(self, model: Any, name: str, precision: Precision) -> tuple[list[Scores], float]:
-        """Return the scores of all sentences of a part, by text, and the mean loss of a sentence."""
+        """Return the scores of the sentences of a part's measured texts, by text, and the mean loss of a sentence."""
         part = self.parts[name]
+        own = part.pieces_of(self._places(name))
         rows, device, objective = part.rows, place(model), Extraction()
-        values: list[Any] = [np.zeros(0, np.float32)] * len(part.pieces)
+        values: dict[int, Any] = {}
         model.eval()
         total = units = 0.0
         with torch.no_grad(), precision.context():
-            for index in plan_batches(rows.lengths, BUDGET, None):
+            for index in (own[chosen] for chosen in plan_batches(rows.lengths[own], BUDGET, None)):
                 batch = rows.batch(index).to(device)
                 logits = model(**batch.inputs).logits[..., 0].float()
                 total += float(objective.compare(logits, batch))
@@ -191,6 +192,10 @@ class Extract:
                     values[at] = logits[row, : rows.lengths[at]].cpu().numpy()
                 self.job.tick()
         return part.scores(values), total / max(1.0, units)
+
+    def _measured_tokens(self, name: str) -> int:
+        part = self.parts[name]
+        return int(part.rows.lengths[part.pieces_of(self._places(name))].sum())
 
     def _rouge(self, name: str, scores: list[Scores], words: int) -> Any:
         """Return `METRIC` of each of a part's texts that are measured, in points."""

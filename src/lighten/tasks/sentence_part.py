@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -62,10 +63,15 @@ class SentencePart:
         ]
         return SentenceRows(self.pieces, np.array(wanted, np.float32), self.pad_id)
 
-    def scores(self, values: list[Any]) -> list[Scores]:
-        """Return the scores of each text's sentences, given what was said of each piece's tokens."""
-        sentence = np.concatenate([piece.sentence for piece in self.pieces])
-        means = sentence_means(np.concatenate(values), sentence, int(self.starts[-1]))
+    def pieces_of(self, places: Index) -> Index:
+        """Return which pieces are of the texts at `places`."""
+        return np.flatnonzero(np.isin(self.owner, places)).astype(np.int64)
+
+    def scores(self, values: Mapping[int, Any]) -> list[Scores]:
+        """Return the scores of each text's sentences, given what was said of the tokens of some pieces."""
+        none = np.zeros(0, np.int64)
+        sentence = np.concatenate([none, *(self.pieces[number].sentence for number in values)])
+        means = sentence_means(np.concatenate([none, *values.values()]), sentence, int(self.starts[-1]))
         return np.split(means, self.starts[1:-1])
 
     def summaries(self, scores: list[Scores], places: Index, words: int, no_repeat: int) -> list[str]:
