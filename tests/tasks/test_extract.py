@@ -83,7 +83,7 @@ def test_the_sentence_that_matters_is_found(trained):
     assert trained["data"]["summary_words"].keys() == {"5", "7", "9", "10", "14"}
     jsonschema.validate(trained.to_dict(), training_json_schema())
     page = trained.report.read_text()
-    assert "TextRank" in page and "First sentences" in page and "ROUGE-L" in page
+    assert "TextRank" in page and "First sentences" in page and "ROUGE-L of the finished" in page
 
 
 def test_the_folder_chooses_what_was_measured(trained):
