@@ -20,6 +20,7 @@ from lighten.measure.rouge import rouge_scores
 from lighten.measure.statistics import bootstrap_interval
 from lighten.measure.summaries import compare_summaries, same_length, usual_length
 from lighten.models.auto import hidden_width, load_auto, positions_of
+from lighten.models.load import suit_attention
 from lighten.runtime.extract import Extractor
 from lighten.runtime.folder import read_folder
 from lighten.runtime.sentence_pieces import Scores
@@ -73,6 +74,7 @@ class Extract:
     def build(self) -> Built:
         """Load the model and modify it as the recipe says."""
         model, self._loaded = self._loaded or self._load(), None
+        suit_attention(model, max(int(part.rows.lengths.max()) for part in self.parts.values()))
         return modified(model, self.train)
 
     def setup(self) -> Setup:
