@@ -111,3 +111,21 @@ def test_two_sided_halves_give_the_whole_difference():
     weight, bias = two_sided(np.array([[2.0, -4.0]]), np.array([1.0]), np.array([0, 1]), 2)
     assert (weight[:, 1] - weight[:, 0]).tolist() == [2.0, -4.0] and bias[1] - bias[0] == 1
     assert weight.dtype == bias.dtype == np.float32
+
+
+def test_under_a_clock_the_middle_strength_comes_first_and_maybe_alone(bert, tmp_path, make_context, monkeypatch):
+    made = []
+
+    class Watched(LogisticRegression):
+        def __init__(self, **given):
+            made.append(given["C"])
+            super().__init__(**given)
+
+    monkeypatch.setattr("sklearn.linear_model.LogisticRegression", Watched)
+    for seconds, expected in ((None, [1.0, 4.0, 16.0]), (1e9, [4.0, 1.0, 16.0]), (0.0, [4.0])):
+        made.clear()
+        context = make_context(train=60)
+        context.seconds = seconds
+        (tmp_path / str(seconds)).mkdir()
+        found = Linear().apply(bert, tmp_path / str(seconds), context)
+        assert made == expected and found["tried"] == len(expected)

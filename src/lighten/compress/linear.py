@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,7 +34,8 @@ class Linear(ModelStep):
     min_count: int = Field(default=2, ge=1)
     """Texts an n-gram must occur in."""
     strengths: tuple[float, ...] = (1.0, 4.0, 16.0)
-    """Inverse regularisation strengths to try on the validation examples."""
+    """Inverse regularisation strengths to try on the validation examples; where time is short the middle one first,
+    and no further one that would take longer than is left: with many classes a fit takes half a minute."""
 
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
         """Write ``ngrams`` [f, n] padded with -1, ``idf`` [f], ``weight`` [f, classes] and ``bias`` [classes]."""
@@ -42,6 +44,7 @@ class Linear(ModelStep):
 
         from lighten.models.tokens import read_tokenizer
 
+        started, last = time.monotonic(), 0.0
         config = read_config(source)
         special = special_ids(read_tokenizer(source)) | {int(config.get("pad_token_id") or 0)}
         train, validation = (
@@ -61,12 +64,17 @@ class Linear(ModelStep):
             held_out = vectorizer.transform(validation)
             stage.update(1)
             tried: dict[float, tuple[float, Any]] = {}
-            for strength in self.strengths:
+            for strength in self._in_order(context.seconds):
+                begun = time.monotonic()
+                if tried and context.seconds is not None and begun - started + last > context.seconds:
+                    break
                 model = LogisticRegression(C=strength, max_iter=300, random_state=context.seed)
                 model.fit(features, context.train.labels)
                 tried[strength] = (float(model.score(held_out, context.validation.labels) * 100), model)
                 stage.update(1 + len(tried), best=f"{max(score for score, _ in tried.values()):.1f}")
-        strength = max(tried, key=lambda c: tried[c][0])
+                last = time.monotonic() - begun
+                context.tick()
+        strength = max(tried, key=lambda c: (tried[c][0], -c))
         score, model = tried[strength]
         weight, bias = two_sided(model.coef_, model.intercept_, model.classes_, len(context.labels))
         grams = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
@@ -80,7 +88,14 @@ class Linear(ModelStep):
         save_file(tensors, target / FILE)
         write_json(target / "config.json", config)
         copy_tokenizer(source, target)
-        return {"features": len(rows), "strength": strength, "best": round(score, 3)}
+        return {"features": len(rows), "strength": strength, "tried": len(tried), "best": round(score, 3)}
+
+    def _in_order(self, seconds: float | None) -> list[float]:
+        """Return the strengths in the order of trying."""
+        if seconds is None:
+            return list(self.strengths)
+        middle = sorted(self.strengths)[len(self.strengths) // 2]
+        return sorted(self.strengths, key=lambda one: one != middle)
 
 
 def special_ids(tokenizer: Any) -> frozenset[int]:
