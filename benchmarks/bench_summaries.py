@@ -4,7 +4,7 @@
     python benchmarks/bench_summaries.py --data shared/data --model runs/meetings/model
     python benchmarks/bench_summaries.py --data shared/data --queries specific --beams 4 --chunk 512
     python benchmarks/bench_summaries.py --data shared/data --queries specific --train 60    # trained, then judged
-    python benchmarks/bench_summaries.py --data shared/data --queries specific --train 25 --extractive
+    python benchmarks/bench_summaries.py --data shared/data --queries specific --train 20 --extractive
     python benchmarks/bench_summaries.py --data shared/data --limit 5
     python benchmarks/bench_summaries.py --data shared/data --record
 

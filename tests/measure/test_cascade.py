@@ -95,6 +95,8 @@ def test_the_second_model_runs_right_after_the_first(monkeypatch, tmp_path, make
     monkeypatch.setattr(timing, "random_inputs", lambda part, rows, tokens, random: (np.zeros((rows, tokens)),) * 2)
     found = timing.time_classifiers({"it": cascade}, batch=batch, tokens=8, calls=60, seconds=0.0)["it"]
     assert isinstance(found, Mixed) and found.mean == pytest.approx(expected, rel=0.02)
+    assert found.per_second == pytest.approx(batch * 1000 / expected, rel=0.02)
+    assert found.per_second > 1000 / 4.0  # what the second model alone would do
     for kind in found.kinds:
         assert kind.samples == pytest.approx(np.full(kind.samples.shape, batch * 1.0 + kind.passed * 4.0), rel=1e-6)
 
@@ -117,7 +119,7 @@ def test_a_fresh_process_times_it_beside_others(place):
     assert isinstance(both, Mixed) and not isinstance(second, Mixed) and both.share == 0.5
     assert both.kinds[0].samples.shape[0] == both.kinds[1].samples.shape[0] == second.samples.shape[0]
     quick, slow = (np.median(kind.samples) for kind in both.kinds)
-    assert quick < slow and slow > 0.5 * second.p50
+    assert quick < slow and slow > 0.8 * second.p50
     # What a few calls of a batch take says nothing on a busy machine: only that they were made, of which size.
     assert isinstance(large["both"], Mixed) and large["both"].batch == large["second"].batch == 32
     assert len(large["both"].kinds) > 1 and all(kind.samples.size >= 4 for kind in large["both"].kinds)

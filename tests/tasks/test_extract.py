@@ -6,7 +6,7 @@ import jsonschema
 import numpy as np
 import pytest
 from tests.helpers.checkpoints import GOOD, NEUTRAL
-from tests.tasks.conftest import weights_of, write_csv
+from tests.tasks.conftest import weights_of, write_csv, write_language_model
 from typer.testing import CliRunner
 
 import lighten
@@ -18,6 +18,7 @@ from lighten.pipeline.training_result import training_json_schema
 from lighten.recipe import parse_recipe
 from lighten.runtime import load_summarizer
 from lighten.runtime.sentences import sentences_of
+from lighten.tasks.extract import Extract
 from lighten.tasks.plan import plan
 
 TEXTS, SENTENCES = 240, 6
@@ -148,14 +149,32 @@ def test_texts_of_any_length_are_read_whole(recipe, bert, tmp_path):
     assert len(load_summarizer(result.model_folder).scores(longest)[0]) == len(sentences_of(longest)) == 61
 
 
+def test_sentences_longer_than_a_piece_are_cut_and_counted(recipe, tmp_path):
+    result = lighten.train(recipe(epochs=1, max_tokens=8), tmp_path / "run")
+    long = result["data"]["long_texts"]["train"]
+    # Pieces have room for six tokens; the sentence with the good word has one or more too many.
+    assert long["cut"] >= result["data"]["splits"]["train"]["rows"] and long["tokens_lost"] >= long["cut"]
+
+
+def test_a_model_that_only_writes_is_refused(recipe, tmp_path):
+    model = write_language_model(tmp_path / "bart", "bart")
+    with pytest.raises(InputError, match="model type 'bart' says nothing of single tokens"):
+        lighten.train({**recipe(), "model": str(model)}, tmp_path / "run")
+
+
 def test_the_same_seed_gives_the_same_model(recipe, tmp_path):
     runs = [lighten.train(recipe(epochs=1), tmp_path / name) for name in ("one", "two")]
     one, two = (weights_of(run.model_folder) for run in runs)
     assert all((one[name] == two[name]).all() for name in one)
 
 
-def test_a_clock_keeps_time_for_measuring(recipe, tmp_path):
+def test_a_clock_keeps_time_for_measuring(recipe, tmp_path, monkeypatch):
+    asked = []
+    real = Extract.closing_time
+    monkeypatch.setattr(Extract, "closing_time", lambda self, model: asked.append(real(self, model)) or 4.0)
     result = lighten.train(recipe(epochs=None, budget={"build_minutes": 0.2}), tmp_path / "run")
+    assert len(asked) == 1 and asked[0] > 0
     assert result["training"]["stopped"] == "clock" and result["training"]["steps"] > 0
+    assert result["settings"]["seconds"] < 0.2 * 60 - 4.0
     found = plan(parse_recipe(recipe(budget={"build_minutes": 0.2})))
     assert found["predicted"]["peak_memory_mb"] > 0

@@ -19,7 +19,7 @@ from lighten.models.checkpoint import read_config, read_state
 from lighten.models.encoder import Dense, Encoder, encoder_from_state
 from lighten.models.fold import fold_norms
 from lighten.models.layout import LAYOUTS
-from lighten.pipeline.files import write_json
+from lighten.pipeline.files import read_json, write_json
 from lighten.runtime.extract import Extractor
 from lighten.runtime.folder import SUMMARIES, read_folder
 
@@ -101,8 +101,6 @@ def add_scoring_graph(
 
 def set_words(folder: Path, words: int) -> None:
     """Change the length of the summaries in a folder's description."""
-    from lighten.pipeline.files import read_json
-
     description = read_json(folder / "lighten.json")
     description["extraction"]["words"] = words
     write_json(folder / "lighten.json", description)

@@ -117,7 +117,7 @@ def problems_of_generate(train: Train, generate: Generate) -> Iterator[str]:
             yield f"generate.words: only with train.objective: extractive; got {generate.words}"
         return
     for key in WRITING:
-        if key in generate.model_fields_set and getattr(generate, key) != type(generate).model_fields[key].default:
+        if getattr(generate, key) != type(generate).model_fields[key].default:
             yield f"generate.{key}: extractive summaries are chosen, not written; got {getattr(generate, key)}"
     if generate.documents == 0:
         yield "generate.documents: ROUGE is all there is to measure of extractive summaries; got 0"

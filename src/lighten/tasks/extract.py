@@ -20,6 +20,7 @@ from lighten.measure.rouge import rouge_scores
 from lighten.measure.statistics import bootstrap_interval
 from lighten.measure.summaries import compare_summaries, same_length, usual_length
 from lighten.models.auto import hidden_width, load_auto, positions_of
+from lighten.models.checkpoint import read_config
 from lighten.models.load import suit_attention
 from lighten.runtime.extract import Extractor
 from lighten.runtime.folder import read_folder
@@ -66,7 +67,12 @@ class Extract:
         self._judged: dict[str, list[Scores]] = {}
 
     def _load(self) -> Any:
+        from transformers.models.auto.modeling_auto import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES as KNOWN
+
         train, seed = self.train, self.recipe.seed
+        kind = str(read_config(self.job.source).get("model_type"))
+        if kind not in KNOWN:
+            raise InputError(f"model type {kind!r} says nothing of single tokens; choosing takes an encoder", "model")
         return load_auto(
             self.job.source, "extractor", seed=seed, dropout=train.dropout, from_scratch=train.from_scratch
         )
@@ -85,7 +91,7 @@ class Extract:
         order = order_of(self.train, train.examples, dataset.lengths, train.owner)
         tokens = {name: sum(len(piece.ids) for piece in part.pieces) for name, part in self.parts.items()}
         long = {
-            name: {"cut": 0, "tokens_lost": 0, "sequences": len(part.pieces), "sentences_cut": part.cut}
+            name: {"cut": part.cut, "tokens_lost": part.lost, "sequences": len(part.pieces)}
             for name, part in self.parts.items()
         }
         self.job.facts["long_texts"] = long

@@ -29,6 +29,7 @@ class SentencePart:
         owner: the text of each piece.
         starts: the number of each text's first sentence, and of all sentences [texts + 1].
         cut: sentences that are longer than a piece.
+        lost: tokens of them that no piece has.
     """
 
     def __init__(self, job: Job, examples: Examples, limit: int, pad_id: int) -> None:
@@ -41,7 +42,9 @@ class SentencePart:
         store = job.group.first(lambda: tokenised(job.work / "tokens", tokenizer, flat, special=False))
         encoded = [np.asarray(ids, np.int64) for ids in store]
         opening, closing = ends_of(tokenizer)
-        self.cut = sum(len(ids) > limit - len(opening) - len(closing) for ids in encoded)
+        room = limit - len(opening) - len(closing)
+        self.cut = sum(len(ids) > room for ids in encoded)
+        self.lost = sum(max(0, len(ids) - room) for ids in encoded)
         self.pieces: list[Piece] = []
         owner: list[int] = []
         for number, first in enumerate(self.starts[:-1].tolist()):
