@@ -50,5 +50,6 @@ def make_run(folder: Path, **sections: Any) -> Any:
         interrupt=Interrupt(),
         unreachable=[],
         short_reference=False,
+        no_students=False,
         stages={},
     )

@@ -5,6 +5,7 @@ import pytest
 
 from lighten.errors import InputError
 from lighten.measure import costs, gather, quality_of, quality_on
+from lighten.measure.cost import time_in_fresh_process, timing_run
 from lighten.progress import Progress
 from lighten.runtime import load
 
@@ -141,3 +142,11 @@ def test_an_unknown_label_in_the_examples_is_refused(place, tmp_path):
     (tmp_path / "bad.jsonl").write_text('{"text": "a", "label": "fresj"}\n')
     with pytest.raises(InputError, match=r"bad\.jsonl, line 1: label 'fresj'.*did you mean 'fresh'"):
         quality_on({"chosen": place / "chosen"}, tmp_path / "bad.jsonl", threads=1)
+
+
+def test_a_run_may_be_about_some_of_the_models(place):
+    folders = {"one": place / "reference", "other": place / "chosen"}
+    runs = [timing_run(1, 4, 3, 0.0), {**timing_run(2, 4, 3, 0.0), "names": ["other"]}]
+    both, some = time_in_fresh_process(folders, 1, runs)
+    assert set(both) == {"one", "other"} and set(some) == {"other"}
+    assert some["other"].batch == 2 and some["other"].calls >= 3

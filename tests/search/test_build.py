@@ -155,6 +155,16 @@ def test_the_clock_rules_without_a_number_of_candidates(recipe: Make, tmp_path: 
     assert result["estimates"]
 
 
+def test_a_clock_too_short_for_any_student_says_so(recipe: Make, tmp_path: Path) -> None:
+    budget = {"latency_ms": 50, "quality": -50, "build_minutes": 0.4}
+    lighten.build(recipe(budget=budget, search={"rungs": ["student"], "layers": [1]}), tmp_path / "short")
+    result = read(tmp_path / "short")
+    jsonschema.validate(result, result_json_schema())
+    assert result["no_students"] and result["candidates"] == [] and result["chosen"]["rung"] == "reference"
+    assert result["sentence"].endswith("The clock left no time to train a smaller model.")
+    assert result["unreachable"] == []  # of what was not costed nothing is known
+
+
 def test_a_list_of_steps_is_the_one_plan(recipe: Make, tmp_path: Path) -> None:
     steps = [{"layers": {"count": 1}}, "vocabulary", {"distil": {"epochs": 1}}, "quantise"]
     result = lighten.build(recipe(steps=steps), tmp_path / "plan")

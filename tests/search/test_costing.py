@@ -13,8 +13,10 @@ from lighten.search import costing
 from lighten.search.cost import shapes
 from lighten.search.cost.shapes import REFERENCE
 from lighten.search.costing import cost_shapes
+from lighten.search.memory.allotted import done
 from lighten.search.plan import space as space_module
 from lighten.search.run import Run
+from lighten.search.rungs.reference import SECONDS
 from lighten.search.students.space import enumerate_points
 
 Open = Callable[..., Run]
@@ -26,7 +28,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Sessions by the names that were timed: every layer takes a millisecond."""
     timed: list[list[str]] = []
 
-    def time_folders(run: Run, folders: dict[str, Any], seconds: float) -> dict[str, dict[str, Any]]:
+    def time_folders(run: Run, folders: dict[str, Any], seconds: float, large: Any) -> dict[str, dict[str, Any]]:
         timed.append(list(folders))
         found = {}
         for name, folder in folders.items():
@@ -100,3 +102,56 @@ def test_of_a_list_of_steps_nothing_but_the_reference_is_costed(
     standing = cost_shapes(opened(steps=[{"layers": {"count": 1}}]))
     assert sessions == [[REFERENCE]] and fits == []
     assert standing.points == {} and set(standing.costs) == {REFERENCE}
+
+
+SLOW = 2000.0
+"""Milliseconds of a layer with which the proof alone takes longer than a build of a minute."""
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """As `sessions`, on a machine on which a layer takes two seconds."""
+    timed: list[list[str]] = []
+
+    def time_folders(run: Run, folders: dict[str, Any], seconds: float, large: Any) -> dict[str, dict[str, Any]]:
+        timed.append(list(folders))
+        latency = {"mean": SLOW, "p50": SLOW, "p95": SLOW}
+        return {name: {"latency_ms": latency, "throughput_per_s": 1000 / SLOW, "size_mb": 0.1} for name in folders}
+
+    monkeypatch.setattr(shapes, "time_folders", time_folders)
+    return timed
+
+
+def test_a_clock_that_leaves_no_time_for_students_costs_the_reference_only(
+    opened: Open, slow: list[list[str]], fits: list[Run]
+) -> None:
+    run = opened(search={"layers": [1, 2]}, budget={"latency_ms": 50, "build_minutes": 1})
+    standing = cost_shapes(run)
+    assert run.no_students and standing.points == {} and set(standing.costs) == {REFERENCE}
+    assert slow == [[REFERENCE]]
+
+
+def test_what_was_decided_of_the_clock_holds_when_the_build_goes_on(
+    opened: Open, sessions: list[list[str]], fits: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sections: dict[str, Any] = {"search": {"layers": [1, 2]}, "budget": {"latency_ms": 50, "build_minutes": 30}}
+    first = opened(**sections)
+    assert cost_shapes(first).points and not first.no_students
+    resumed = opened(**sections)
+    resumed.clock.before = 29.9 * 60
+    assert cost_shapes(resumed).points and not resumed.no_students
+
+
+def test_students_of_another_budget_are_costed_however_short_the_clock(
+    opened: Open, slow: list[list[str]], fits: list[Run]
+) -> None:
+    run = opened(search={"layers": [1, 2]}, budget={"latency_ms": 50, "build_minutes": 1})
+    done(run, SECONDS, 15.0)
+    assert cost_shapes(run).points and not run.no_students
+
+
+def test_without_a_clock_every_shape_is_costed_however_slow(
+    opened: Open, slow: list[list[str]], fits: list[Run]
+) -> None:
+    run = opened(search=SEARCH, budget={"latency_ms": 50, "build_minutes": 1})
+    assert cost_shapes(run).points and not run.no_students

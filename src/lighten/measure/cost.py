@@ -35,12 +35,14 @@ def time_in_fresh_process(
     Args:
         folders: model folders by name.
         threads: of each prediction.
-        runs: each with ``batch``, ``tokens``, ``calls``, ``seconds`` and ``warmup``.
+        runs: each with ``batch``, ``tokens``, ``calls``, ``seconds`` and ``warmup``, and ``names`` where it is
+            not about all.
         seed: of the token ids and of the order.
         progress: called with the share that is done.
 
     Returns:
-        A latency by name for each run; of a cascade a `Mixed`, with the share that its folder says is passed on.
+        A latency by name for each run, of those it is about; of a cascade a `Mixed`, with the share that its
+        folder says is passed on.
     """
     request = {"do": "timings", "folders": as_text(folders), "threads": threads, "runs": runs, "seed": seed}
 

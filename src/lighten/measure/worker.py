@@ -55,8 +55,8 @@ def timings(request: dict[str, Any], report: Report) -> list[dict[str, Any]]:
     """Return the timings of several models under several conditions, in milliseconds.
 
     The request has ``folders`` {name: path}, ``threads``, ``seed`` and ``runs``, each with ``batch``, ``tokens``,
-    ``calls``, ``seconds`` and ``warmup``. The answer has {name: [rounds][calls]} per run; of a cascade
-    {name: {texts passed on: [rounds][calls]}}.
+    ``calls``, ``seconds`` and ``warmup``, and perhaps ``names``, those it is about. The answer has
+    {name: [rounds][calls]} per run; of a cascade {name: {texts passed on: [rounds][calls]}}.
     """
     from lighten.measure.cascade import Mixed
     from lighten.measure.timing import time_classifiers
@@ -74,7 +74,9 @@ def timings(request: dict[str, Any], report: Report) -> list[dict[str, Any]]:
         def inner(done: float, before: float = before, share: float = share) -> None:
             report(before + share * done)
 
-        timed = time_classifiers(loaded, seed=request["seed"], progress=inner, **run)
+        conditions = {key: value for key, value in run.items() if key != "names"}
+        some = {name: loaded[name] for name in run.get("names", loaded)}
+        timed = time_classifiers(some, seed=request["seed"], progress=inner, **conditions)
         answer.append(
             {
                 name: {kind.passed: kind.samples.tolist() for kind in latency.kinds}

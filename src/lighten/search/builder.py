@@ -27,11 +27,14 @@ from lighten.search.memory.retry import pending
 from lighten.search.memory.steadiness import caution, hanging, paces, summary
 from lighten.search.opening import clock_of, identify, open_run
 from lighten.search.run import Run
+from lighten.search.students.trainings import STARVED
 from lighten.workshop.finished import finished
 
 WORTH_A_RETRY = 60.0
 """Seconds of the budget that must be left for candidates that failed to be tried once more."""
 SHORT = " Costs alone show that nothing fits, so the reference was trained for a short time: it could be better."
+HARDLY_TRAINED = " The reference had {epochs:.2g} epochs in the time there was: trained longer it would be better."
+NO_STUDENTS = " The clock left no time to train a smaller model."
 
 
 def build(
@@ -108,8 +111,7 @@ def _build(run: Run, scope: str, command: str) -> dict[str, Any]:
     undecided = hanging(limits_of(run, chosen.metrics, run.clock.spent), changes)
     result["steadiness"]["undecided"] = undecided
     result["sentence"] += caution(undecided)
-    if run.short_reference:
-        result["sentence"] += SHORT
+    result["sentence"] += shortcomings(run, float(reference.checkpoint.metrics.get("epochs", STARVED)), chosen)
     deliver(run, chosen, result, proof.predictions)
     run.journal.write(
         "finished",
@@ -144,9 +146,28 @@ def circumstances(run: Run, proof: Proof) -> dict[str, Any]:
         "stopped_reason": REASON if run.interrupt.cut_short else None,
         "unreachable": run.unreachable,
         "short_reference": run.short_reference,
+        "no_students": run.no_students,
         "test_reads": proof.test_reads,
         "steadiness": summary(run),
     }
+
+
+def shortcomings(run: Run, epochs: float, chosen: Candidate) -> str:
+    """Return sentences on what the clock, or a budget out of reach, did not let the build do.
+
+    Args:
+        run: the build.
+        epochs: that the reference was trained for.
+        chosen: the model that is delivered.
+    """
+    said = ""
+    if run.short_reference:
+        said += SHORT
+    elif run.by_clock and epochs < STARVED:
+        said += HARDLY_TRAINED.format(epochs=epochs)
+    if run.no_students and chosen.rung != "linear":  # beside a linear model that fits nothing larger is tried anyway
+        said += NO_STUDENTS
+    return said
 
 
 def _pace(reference: Candidate) -> float:

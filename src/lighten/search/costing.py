@@ -2,41 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lighten.measure.timing import MIN_CALLS
 from lighten.search.cost.cache import cost_model
 from lighten.search.cost.shapes import REFERENCE, measure_costs
+from lighten.search.memory.allotted import is_done
+from lighten.search.outline import reference_forecast
 from lighten.search.plan.points import Costs, verify_beside_reference
-from lighten.search.plan.space import Space, predict_space, space_of
+from lighten.search.plan.space import Space, predict_space, space_of, within_size
 from lighten.search.run import Run
+from lighten.search.rungs.reference import SECONDS
 from lighten.search.standing import Standing
-from lighten.search.students.space import Point
-from lighten.search.timing import forecast, tell
+from lighten.search.students.space import Point, relative_cost
+from lighten.search.timing import AROUND_TRAINING, MIN_TRAINING, forecast, left_for_students, tell
+
+WRITING = 0.4
+"""Seconds that a shape takes to be drawn with random weights, written, loaded and warmed up."""
 
 
 def cost_shapes(run: Run) -> Standing:
-    """Return the standing of a build before anything is trained: every shape of the space with its costs."""
+    """Return the standing of a build before anything is trained: every shape of the space with its costs.
+
+    Where the clock leaves no time to train any student, their shapes are not costed either (`Run.no_students`): of a
+    few minutes that takes a large part.
+    """
     space = space_of(run)
-    costs, predicted = run.timed("costs", lambda: _costs(run, space))
-    expected = forecast(run, 1000 * run.recipe.target.batch / costs[REFERENCE]["latency_ms"]["p50"], run.test_rows)
-    named = {point.name(run.full): point for point in space.costed}
-    standing = Standing(run, run.distil, named, costs, expected, predicted=predicted)
+    run.no_students = _without_students(run, space)
+    points = () if run.no_students else space.costed
+    costs, predicted = run.timed("costs", lambda: _costs(run, space, points))
+    standing = _standing(run, costs, points, predicted)
     fitting = sum(standing.missed(name) is None for name in standing.points)
-    how = f"{len(named)} shapes costed" + (f" ({len(predicted)} of them predicted)" if predicted else "")
-    tell(run, "costs", expected, f"{how}, {fitting} within the limits on cost")
+    how = f"{len(points)} shapes costed" + (f" ({len(predicted)} of them predicted)" if predicted else "")
+    tell(run, "costs", standing.expected, f"{how}, {fitting} within the limits on cost")
     return standing
 
 
-def _costs(run: Run, space: Space) -> tuple[dict[str, dict[str, Any]], set[str]]:
+def _standing(
+    run: Run, costs: dict[str, dict[str, Any]], points: Sequence[Point], predicted: set[str] | None = None
+) -> Standing:
+    expected = forecast(run, _texts_per_second(run, costs), run.test_rows)
+    named = {point.name(run.full): point for point in points}
+    return Standing(run, run.distil, named, costs, expected, predicted=predicted or set())
+
+
+def _texts_per_second(run: Run, costs: Mapping[str, Mapping[str, Any]]) -> float:
+    return 1000 * run.recipe.target.batch / float(costs[REFERENCE]["latency_ms"]["p50"])
+
+
+def _costs(run: Run, space: Space, points: Sequence[Point]) -> tuple[dict[str, dict[str, Any]], set[str]]:
     """Return metrics by name, the reference's among them, and the names of those that were only predicted."""
 
-    def measure(points: Sequence[Point]) -> dict[str, dict[str, Any]]:
-        return measure_costs(run, points, space.folders, space.pieces)
+    def measure(some: Sequence[Point]) -> dict[str, dict[str, Any]]:
+        return measure_costs(run, some, space.folders, space.pieces)
 
-    if space.direct:
-        return measure(space.costed), set()
+    if space.direct or not points:
+        return measure(points), set()
     known = Costs(run.recipe.budget, run.full, predict_space(run, space, cost_model(run)))
     reference = verify_beside_reference(known, measure)
     predicted = {name for name, one in known.all.items() if not one.measured}
     return {**{name: one.metrics for name, one in known.all.items()}, REFERENCE: reference}, predicted
+
+
+def _without_students(run: Run, space: Space) -> bool:
+    """Whether the clock leaves no time for a student, by what the reference's shape alone costs; decided once.
+
+    Where the reference is there already, students may be there too, from another budget: they are recalled.
+    """
+    if not run.by_clock or not space.costed or is_done(run, SECONDS):
+        return False
+    return bool(run.journal.decide("no time for students", run.budget_scope, lambda: _no_time(run, space)))
+
+
+def _no_time(run: Run, space: Space) -> bool:
+    costs = run.timed("costs", lambda: _costs(run, space, ()))[0]
+    standing = _standing(run, costs, ())
+    # Each training ends with a look at validation that its clock does not count; then its export is looked at.
+    looks = 3 * len(run.validation) / _texts_per_second(run, costs)
+    ahead = _costing(run, space, costs) + reference_forecast(standing).teaching + 2 * AROUND_TRAINING + looks
+    left = left_for_students(run, standing.expected, ahead)
+    if left >= MIN_TRAINING:
+        return False
+    run.progress.note(
+        f"no student is costed or trained: of {run.recipe.budget.build_minutes:g} minutes reference and proof leave "
+        f"{max(0.0, left):.0f} s for one, and below {MIN_TRAINING:.0f} s it is not worth its start"
+    )
+    return True
+
+
+def _costing(run: Run, space: Space, costs: Mapping[str, Mapping[str, Any]]) -> float:
+    """Return the seconds that costing all shapes will take: the calls of each, by its size, and its writing."""
+    if not space.direct:
+        return 0.0  # the few that decide, and a cost model that is kept for every build of this machine
+    seconds = float(costs[REFERENCE]["latency_ms"]["p50"]) / 1000
+    points = within_size(run, space.costed, space.pieces)
+    return sum(WRITING + MIN_CALLS * seconds * relative_cost(point, run.full) for point in points)

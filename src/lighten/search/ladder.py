@@ -36,7 +36,7 @@ def climb(run: Run) -> tuple[Standing, Reference, list[Candidate]]:
     linear = None
     if "linear" in rungs:
         linear = spare(run, standing.measured, LINEAR, "linear", lambda: fit_linear(run))
-    if not plan:
+    if not plan and not run.no_students:  # what was not costed is not known to fit nothing
         known = (
             None
             if linear is None
@@ -49,7 +49,7 @@ def climb(run: Run) -> tuple[Standing, Reference, list[Candidate]]:
             spare(run, standing.measured, LINEAR, "linear", lambda: measure_linear(standing, reference, linear))
         if plan:
             carry_out(standing, reference, plan)
-        elif not linear_suffices(standing):
+        elif not linear_suffices(standing) and not run.no_students:
             if "frozen" in rungs:
                 spare(run, standing.measured, FROZEN, "frozen", lambda: climb_frozen(standing, reference))
             if "student" in rungs:

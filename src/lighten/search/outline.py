@@ -12,7 +12,7 @@ from lighten.search.rungs.student import affordable_students
 from lighten.search.standing import Standing
 from lighten.search.students.policy import epoch_seconds, margin, next_student
 from lighten.search.students.space import Student
-from lighten.search.timing import TEACHER_OVER_EPOCH, clock, left_for_students, reference_seconds
+from lighten.search.timing import MIN_TRAINING, TEACHER_OVER_EPOCH, clock, left_for_students, reference_seconds
 
 TRAINING_OVER_INFERENCE = 3.0
 """Forward, gradients of activations, gradients of weights: a training step costs about three inferences."""
@@ -66,7 +66,9 @@ def outline(standing: Standing, rungs: Sequence[str]) -> str:
     floor = run.recipe.budget.quality
     tolerated = None if run.recipe.objective == "quality" else -floor if floor is not None and floor < 0 else 1.0
     first = next_student(options, run.full, {}, tolerated, margin(len(run.validation)), reachable)
-    if first is not None:
+    if first is not None and run.by_clock and left < MIN_TRAINING:
+        parts.append("no time for students")
+    elif first is not None:
         each = reachable(first) * epoch_of[first]
         more = (run.recipe.search.candidates or 1) if not run.by_clock else max(1, int(left / max(each, 1.0)))
         students = "1 student" if more == 1 else f"up to {more} students"

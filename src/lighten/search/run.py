@@ -27,6 +27,7 @@ class Run(Work):
         interrupt: whether the user asked it to come to its end.
         unreachable: what of the budget no model can meet, known from costs alone; see `reach.unreachable`.
         short_reference: whether the reference was trained for a short time, since nothing can fit.
+        no_students: whether the clock leaves no time for any student, see `costing.cost_shapes`.
     """
 
     full: Shape
@@ -38,6 +39,7 @@ class Run(Work):
     interrupt: Interrupt = field(default_factory=Interrupt)
     unreachable: list[str] = field(default_factory=list)
     short_reference: bool = False
+    no_students: bool = False
 
     @property
     def by_clock(self) -> bool:

@@ -15,6 +15,8 @@ TEACHER_OVER_EPOCH = 0.4
 """The teacher's pass over the training texts, in epochs of training."""
 MIN_TRAINING = 15.0
 """Seconds below which training a student is not worth its start."""
+AROUND_TRAINING = 3.0
+"""Seconds of a training that its clock does not count: reading the texts, probing a batch, writing."""
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Sessions by the names that were timed, none of them for real."""
     sessions: list[list[str]] = []
 
-    def time_folders(run: Run, folders: dict[str, Any], seconds: float) -> dict[str, dict[str, Any]]:
+    def time_folders(run: Run, folders: dict[str, Any], seconds: float, large: Any) -> dict[str, dict[str, Any]]:
         sessions.append(list(folders))
         assert all((folder / "onnx/model.onnx").is_file() for folder in folders.values())
         latency = {"mean": 1.0, "p50": 1.0, "p95": 1.2}
@@ -115,3 +116,22 @@ def test_what_another_budget_measured_is_not_measured_again(opened: Callable[...
     assert measured(limited(run, latency_ms=3.0), NARROW) == first
     measured(run, NARROW, WIDE)
     assert timed == [[REFERENCE, NARROW.name(run.full)], [REFERENCE, WIDE.name(run.full)]]
+
+
+def test_large_batches_are_timed_of_the_reference_unless_throughput_is_asked_for(
+    opened: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[list[str]] = []
+
+    def in_fresh_process(folders: Any, threads: int, runs: list[dict[str, Any]], seed: int) -> list[Any]:
+        asked.append(runs[1]["names"])
+        latency = SimpleNamespace(to_dict=lambda: {"p50": 1.0, "p95": 1.0}, per_second=1000.0)
+        return [dict.fromkeys(run.get("names", folders), latency) for run in runs]
+
+    monkeypatch.setattr(shapes, "time_in_fresh_process", in_fresh_process)
+    run, narrow = opened(), NARROW.name(opened().full)
+    found = measured(run, NARROW)
+    assert asked == [[REFERENCE]]
+    assert "throughput_per_s" in found[REFERENCE] and "throughput_per_s" not in found[narrow]
+    found = measured(limited(run, throughput_per_s=1.0), NARROW)
+    assert asked[1] == [REFERENCE, narrow] and found[narrow]["throughput_per_s"] == 1000.0

@@ -132,6 +132,32 @@ def test_a_budget_that_asks_for_memory_needs_it_measured(tmp_path: Path) -> None
     assert len(bench.sessions) == 1  # it knows more than is asked for
 
 
+def test_a_budget_that_asks_for_throughput_needs_it_measured(tmp_path: Path) -> None:
+    sessions: list[list[str]] = []
+
+    def small_batches(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        sessions.append(list(names))
+        return {name: {"latency_ms": {"p50": 2.0, "p95": 2.0}, "size_mb": 1.0} for name in names}
+
+    for _ in range(2):  # nobody asks for it: what was timed without it is known
+        timed_once(make_run(tmp_path), "shapes", keys("a"), small_batches)
+    assert sessions == [["reference", "a"]]
+    for sections in ({"budget": {"throughput_per_s": 10}}, {"maximise": "throughput_per_s"}):
+        bench = Bench()
+        found = timed_once(make_run(tmp_path, **sections), "shapes", keys("a"), bench, together=False)
+        assert found["a"]["throughput_per_s"] == 500.0
+    assert sessions == [["reference", "a"]]
+
+
+def test_shapes_joining_the_reference_alone_are_timed_once_however_fast_the_machine_became(tmp_path: Path) -> None:
+    bench = Bench()
+    timed_once(make_run(tmp_path), "shapes", keys(), bench, together=False)
+    bench.speed = 0.5
+    timed_once(make_run(tmp_path), "shapes", keys("a"), bench, together=False)
+    known = ["reference"], ["a", "reference"]
+    assert bench.sessions == [known[0], known[1], known[1]]  # the second look is that of `steady`
+
+
 def test_another_target_is_another_measurement(tmp_path: Path) -> None:
     bench = Bench()
     timed_once(make_run(tmp_path), "candidates", keys("a"), bench)

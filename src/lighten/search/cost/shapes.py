@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +17,7 @@ from lighten.measure.size import size_mb
 from lighten.measure.timing import MIN_CALLS
 from lighten.models.layout import Shape, table_width
 from lighten.pipeline import digest
-from lighten.search.memory.known import memory_of, wants_memory
+from lighten.search.memory.known import memory_of, wants_memory, wants_throughput
 from lighten.search.memory.sessions import timed_once
 from lighten.search.run import Run
 from lighten.search.students.space import Point
@@ -67,7 +67,8 @@ def measure_costs(
 
     Returns:
         Metrics by name of the point, and those of the reference under `REFERENCE`. A point whose weights alone
-        are over the size limit has its size only.
+        are over the size limit has its size only. Throughput is measured where the recipe asks for it, and of the
+        reference: large batches of every shape take as long as all the rest.
     """
     found: dict[str, dict[str, Any]] = {}
     shapes: dict[str, tuple[Shape, bool, Any]] = {REFERENCE: (run.full, False, None)}
@@ -93,7 +94,8 @@ def measure_costs(
                         write_random(folders[name], run.config, shape, Precision(int8=int8), tokenizer, run.serving)
                     stage.update(number)
                     run.clock.tick()
-                return time_folders(run, {name: folders[name] for name in names}, seconds=0.25 * len(names))
+                large = names if wants_throughput(run.recipe) else [REFERENCE]
+                return time_folders(run, {name: folders[name] for name in names}, 0.25 * len(names), large)
 
         folders: dict[str, Path] = {}
         # What another budget had measured is not measured again; another limit on size lets other shapes in.
@@ -111,19 +113,29 @@ def scratch_folder(run: Run, prefix: str) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def time_folders(run: Run, folders: Mapping[str, Path], seconds: float) -> dict[str, dict[str, Any]]:
-    """Return latency, throughput, size and, where the recipe asks for it, memory of model folders, side by side."""
+def time_folders(
+    run: Run, folders: Mapping[str, Path], seconds: float, large_batches: Collection[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return latency, throughput, size and, where the recipe asks for it, memory of model folders, side by side.
+
+    Args:
+        run: the build.
+        folders: by name.
+        seconds: for the timings, as `measure.timing.time_classifiers` has it.
+        large_batches: names whose throughput is measured, some of `folders`; all when left out.
+    """
     target = run.recipe.target
+    thorough = list(folders) if large_batches is None else [name for name in folders if name in large_batches]
     runs = [
         timing_run(target.batch, target.tokens, MIN_CALLS, seconds),
-        timing_run(LARGE_BATCH, target.tokens, 4, seconds / 2),
+        {**timing_run(LARGE_BATCH, target.tokens, 4, seconds / 2 * len(thorough) / len(folders)), "names": thorough},
     ]
     alone, large = time_in_fresh_process(folders, target.threads, runs, run.recipe.seed)
     metrics: dict[str, dict[str, Any]] = {}
     for name, folder in folders.items():
         metrics[name] = {
             "latency_ms": alone[name].to_dict(),
-            "throughput_per_s": round(large[name].per_second, 2),
+            **({"throughput_per_s": round(large[name].per_second, 2)} if name in large else {}),
             "size_mb": round(size_mb(folder), 4),
         }
         if wants_memory(run.recipe):

@@ -84,6 +84,11 @@ def wants_memory(recipe: Recipe) -> bool:
     return recipe.budget.peak_memory_mb is not None or recipe.objective == "peak_memory_mb"
 
 
+def wants_throughput(recipe: Recipe) -> bool:
+    """Whether the search has to know the throughput of every shape: large batches take as long as all the rest."""
+    return recipe.budget.throughput_per_s is not None or recipe.objective == "throughput_per_s"
+
+
 def memory_of(work: Work, folder: Path) -> float:
     """Return the peak memory of a model folder at the target, in millions of bytes; measured once per content."""
     key = [content_of(folder), conditions(work)]

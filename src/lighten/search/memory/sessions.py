@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lighten.search.memory.known import conditions, content_of, wants_memory
+from lighten.search.memory.known import conditions, content_of, wants_memory, wants_throughput
 from lighten.search.memory.steadiness import drifted, sessions, steady
 from lighten.search.run import Run
 
 Metrics = dict[str, Any]
 TIMED = "timed"
-ALWAYS = ("latency_ms", "throughput_per_s", "size_mb")
+ALWAYS = ("latency_ms", "size_mb")
 
 
 def timed_once(
@@ -64,7 +64,7 @@ def timed_once(
     if len(missing) == len(names) or reference in missing:
         return session(names)
     fresh = session([reference, *(name for name in missing if name != reference)])
-    if drifted(_median(pieces[of_reference]), _median(fresh[reference])):
+    if len(fresh) < len(names) and drifted(_median(pieces[of_reference]), _median(fresh[reference])):
         return session(names)
     return {name: dict(fresh.get(name) or pieces[keys[name]]) for name in names}
 
@@ -90,7 +90,8 @@ def _entries(run: Run, stage: str) -> list[dict[str, Any]]:
 
 def _usable(run: Run, metrics: Mapping[str, Metrics]) -> dict[str, Metrics]:
     """Return those of which everything is known that this budget asks for."""
-    wanted = [*ALWAYS, *(["peak_memory_mb"] if wants_memory(run.recipe) else [])]
+    asked = {"peak_memory_mb": wants_memory(run.recipe), "throughput_per_s": wants_throughput(run.recipe)}
+    wanted = [*ALWAYS, *(name for name, needed in asked.items() if needed)]
     return {key: found for key, found in metrics.items() if all(name in found for name in wanted)}
 
 

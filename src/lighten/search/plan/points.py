@@ -158,7 +158,8 @@ class Costs:
             if not pairs:
                 continue
             slower = float(np.median([self._latency(seen) / self._latency(said) for seen, said in pairs]))
-            more = float(np.median([seen["throughput_per_s"] / said["throughput_per_s"] for seen, said in pairs]))
+            large = [(seen[key], said[key]) for seen, said in pairs if (key := "throughput_per_s") in seen]
+            more = float(np.median([seen / said for seen, said in large])) if large else 1 / slower
             for one in own:
                 if not one.measured:
                     self.all[one.name] = replace(one, metrics=_scaled(predicted[one.name], slower, more))
