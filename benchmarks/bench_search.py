@@ -8,7 +8,8 @@
 `chance`: builds of ten minutes and the same with every choice of a student drawn at random (search_peers.py), one at a
 time; compared by the volume of (points lost on validation, latency, size) that their candidates dominate within ten
 points of the reference, its latency and its size. `promises`: small builds with limits drawn by chance over four data
-sets; whatever was said to fit is measured again in a fresh process. `again`: another budget in a finished run folder.
+sets; whatever was said to fit is measured again in a fresh process; and how each kept its clock of two to three
+minutes. `again`: another budget in a finished run folder.
 `budgets`: balanced, tiny, no-loss and impossible ones on the reviews, one after the other in one run folder.
 `olive`: Olive's search over its passes, the fine-tuned checkpoint given, for as many minutes as a build of ours that
 has yet to fine-tune; ours is asked for what Olive's chosen model keeps on validation (olive_peer.py, search_peers.py).
@@ -129,11 +130,16 @@ def promises(options: Any) -> dict[str, Any]:
         ]
         said = result["verdict"] == "fits"
         row = {"build": number, "task": task, "budget": budget, "verdict": result["verdict"]}
-        rows.append({**row, "binding": result["binding_limit"], "broken": broken if said else []})
+        row |= {"binding": result["binding_limit"], "chosen": result["chosen"]["name"]}
+        minutes = result["budget"]["build_minutes"]
+        row |= {"minutes": minutes, "clock": round(result["seconds"]["total"] / (60 * minutes), 3)}
+        rows.append({**row, "broken": broken if said else []})
         print(rows[-1], file=sys.stderr, flush=True)
     return {
         "violations": sum(bool(row["broken"]) for row in rows),
         "builds_remeasured": sum(row["verdict"] == "fits" for row in rows),
+        "small_builds_in_time": sum(row["clock"] <= GOALS["clock"][0] for row in rows),
+        "small_builds_clock": max(row["clock"] for row in rows),
         "promises": rows,
     }
 
