@@ -52,3 +52,25 @@ def test_orders_that_cannot_work_are_refused(words):
     else:
         with pytest.raises(InputError, match="here: "):
             read_steps(text, "here")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("static=16,layers=1", "only quantise may follow 'static=16', not 'layers=1'"),
+        ("layers=1,static=16,distil", "only quantise may follow"),
+        ("linear,int8", "must be the last step"),
+        ("linear,distil", "must be the last step"),
+    ],
+)
+def test_what_leaves_no_encoder_is_followed_by_no_step_that_needs_one(words, said):
+    with pytest.raises(InputError, match=said):
+        read_steps(words, "here")
+
+
+def test_a_static_model_may_be_quantised():
+    assert [step.name for step in read_steps("vocabulary,static=16,int8", "here")] == [
+        "vocabulary",
+        "static",
+        "quantise",
+    ]

@@ -46,7 +46,9 @@ def make_run(folder: Path, **sections: Any) -> Any:
         progress=Notes(),
         scope="scope",
         by_clock=recipe.search.candidates is None,
-        table=SimpleNamespace(key="table", path=folder / "table"),
+        table=SimpleNamespace(
+            key="table", path=folder / "table", metrics={"splits": {"test": {"by_label": {"fresh": 9, "rotten": 9}}}}
+        ),
         interrupt=Interrupt(),
         unreachable=[],
         short_reference=False,

@@ -42,3 +42,17 @@ def test_counting_draws_agrees_with_drawing_examples(floor: float) -> None:
     obvious = float(np.mean(np.array(draws) >= floor))
     assert obvious > 0.05  # else both would agree on nothing
     assert chance_of_floors(truth, reference, predicted, {1: floor}, seed=1) == pytest.approx(obvious, abs=0.05)
+
+
+@pytest.mark.parametrize("floor", [-18.0, 80.0])
+def test_whole_groups_are_drawn(floor: float) -> None:
+    """Twelve films of twenty texts, of which ten are answered right: the films are the sample, not the texts."""
+    films = np.repeat(np.arange(12), 20)
+    truth, reference = np.zeros(240, np.int64), np.zeros(240, np.int64)
+    predicted = np.where(films < 10, 0, 1)
+    rng = np.random.default_rng(0)
+    shares = 100 * np.array([(rng.integers(0, 12, 12) < 10).mean() for _ in range(4000)])
+    obvious = float(np.mean(shares - (100 if floor < 0 else 0) >= floor - 1e-9))
+    found = chance_of_floors(truth, reference, predicted, {0: floor}, groups=films)
+    assert found == pytest.approx(obvious, abs=0.04)
+    assert chance_of_floors(truth, reference, predicted, {0: floor}) > found + 0.04

@@ -43,7 +43,10 @@ def test_comparing_agrees_with_resampling_examples_one_by_one(metric):
     values = [float(measure(confusion(truth, item, 3))) for item in (reference, candidate)]
     assert [found.reference.value, found.candidate.value] == pytest.approx(values)
     assert found.difference.value == pytest.approx(values[1] - values[0])
-    assert found.probability_at_least(-100) == 1.0 and found.probability_at_least(100) == 0.0
+    assert found.probability_at_least(-100) == 1.0 and found.probability_at_least(100.5) == 0.0
+    own = [float(measure(confusion(truth[p], candidate[p], 3))) for p in random.integers(0, 200, (2000, 200))]
+    assert found.probability_at_least(values[1]) == pytest.approx(np.mean(np.array(own) >= values[1]), abs=0.06)
+    assert 0.3 < found.probability_at_least(values[1]) < 0.7  # what was just reached is as likely missed next time
 
 
 def test_the_reference_beside_itself_differs_by_nothing():

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from lighten.measure.statistics import (
     bootstrap_interval,
+    mean_interval,
     paired_bootstrap,
     paired_differences,
     percentile_interval,
@@ -114,3 +115,16 @@ def test_counts_keep_their_total():
 def test_nonsense_is_refused(a, b):
     with pytest.raises(ValueError, match="expected"):
         paired_bootstrap(a, b, seed=0)
+
+
+def test_the_mean_of_grouped_values_varies_as_the_groups_do():
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(30), 10)
+    values = random.normal(50, 5, 30)[groups] + random.normal(0, 0.1, 300)
+    alone, together = mean_interval(values, None, 0), mean_interval(values, groups, 0)
+    assert alone.value == together.value == pytest.approx(values.mean())
+    assert together.high - together.low > 2.5 * (alone.high - alone.low)
+    each = [values[groups == g].mean() for g in range(30)]
+    assert together.high - together.low == pytest.approx(2 * 1.96 * np.std(each) / np.sqrt(30), rel=0.2)
+    uneven = mean_interval([1.0, 0.0, 0.0, 0.0], [0, 1, 1, 1], 0)  # a group counts as much as it has examples
+    assert uneven.value == 0.25 and uneven.low == 0 and uneven.high == 1

@@ -132,3 +132,44 @@ def test_others_hear_of_no_global_token(summarizer):
     model = load_auto(summarizer, "seq2seq", seed=0)
     rows = PairRows([np.array([2, 3])], [np.array([7, 3])], 0, 3, first_token_global(model))
     assert "global_attention_mask" not in rows.batch(np.arange(1)).inputs
+
+
+@pytest.mark.parametrize(
+    ("kind", "padding", "limit"),
+    [
+        ("roberta", 1, 38),
+        ("longformer", 1, 38),
+        ("mpnet", 1, 38),
+        ("roberta", 0, 39),
+        ("bert", 0, 40),
+        ("t5", 0, None),
+    ],
+)
+def test_positions_begin_after_the_padding_token_in_some_tables(kind, padding, limit):
+    from types import SimpleNamespace
+
+    from transformers import AutoConfig
+
+    from lighten.models.auto import positions_of
+
+    sizes = {"n_positions": 40} if kind == "t5" else {"max_position_embeddings": 40}
+    config = AutoConfig.for_model(kind, pad_token_id=padding, **sizes)
+    assert positions_of(SimpleNamespace(config=config)) == limit
+
+
+@pytest.mark.parametrize("kind", ["roberta", "mpnet", "longformer"])
+def test_a_text_of_all_positions_can_be_read(kind):
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    from lighten.models.auto import positions_of
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    more = {"attention_window": [4]} if kind == "longformer" else {}
+    config = AutoConfig.for_model(kind, vocab_size=30, max_position_embeddings=20, pad_token_id=1, **sizes, **more)
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    limit = positions_of(model)
+    with torch.no_grad():
+        assert model(input_ids=torch.full((1, limit), 5)).logits.isfinite().all()
+        if kind != "longformer":  # that one pads to its windows
+            with pytest.raises((IndexError, RuntimeError)):
+                model(input_ids=torch.full((1, limit + 1), 5))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lighten.errors import InputError
 from lighten.models.chunked import chunked
-from lighten.models.long_texts import Long, fit_texts, long_for, pool_by_text, read_note, write_note
+from lighten.models.long_texts import Long, fit_texts, long_for, pool_by_text, read_limit, read_note, write_note
 from lighten.models.tokens import encode_whole, read_tokenizer, special_ends
 from lighten.pipeline.examples import Examples
 from lighten.runtime.tokens import Tokenizer
@@ -141,3 +141,24 @@ def test_a_damaged_note(tmp_path):
     (tmp_path / "long_texts.json").write_text(json.dumps({"strategy": "shunk"}))
     with pytest.raises(InputError, match="did you mean 'chunk'"):
         read_note(tmp_path)
+
+
+def test_the_limit_that_a_model_learned_is_noted(tmp_path):
+    chunks = Long("chunk", pool="max")
+    write_note(tmp_path, chunks, 12)
+    assert read_note(tmp_path) == chunks and read_limit(tmp_path) == 12
+    (tmp_path / "cut").mkdir()
+    write_note(tmp_path / "cut", Long(), 12)
+    assert read_note(tmp_path / "cut") == Long() and read_limit(tmp_path / "cut") == 12
+    (tmp_path / "plain").mkdir()
+    assert read_limit(tmp_path / "plain") is None
+
+
+def test_an_exported_folder_says_it_too(tmp_path):
+    """A compressed model is compressed again with the treatment it was made with."""
+    description = {"preprocessing": {"max_tokens": 12, "long": {"strategy": "chunk", "overlap": 2, "pool": "max"}}}
+    (tmp_path / "lighten.json").write_text(json.dumps(description))
+    assert read_note(tmp_path) == Long("chunk", overlap=2, pool="max") and read_limit(tmp_path) == 12
+    del description["preprocessing"]["long"]  # cut off: the limit was what the texts of that time needed
+    (tmp_path / "lighten.json").write_text(json.dumps(description))
+    assert read_note(tmp_path) == Long() and read_limit(tmp_path) is None

@@ -179,3 +179,23 @@ def test_the_checkpoint_is_an_ordinary_one(tmp_path, bert):
     check_loads(tmp_path)
     plain = AutoModelForSequenceClassification.from_pretrained(tmp_path)
     assert torch.allclose(logits(plain), logits(model), atol=1e-6)
+
+
+def test_what_the_checkpoint_lacked_is_trained_in_full(checkpoints):
+    """A new masked-LM head, and the cross attention of a decoder made from an encoder: nothing random stays frozen."""
+    from lighten.models.auto import load_auto
+    from lighten.models.pretrained import drawn_in
+    from lighten.models.warm_start import load_from_encoder
+
+    for model in (load_auto(checkpoints["bert"], "masked", seed=0), load_from_encoder(checkpoints["bert"], seed=0)):
+        drawn = drawn_in(model)
+        assert drawn
+        add_lora(model, 4, 8.0)
+        trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        assert drawn & {name for name, _ in model.named_parameters()} <= trained
+        added = {name for name in trained if name.endswith((".down", ".up"))}
+        assert added and not any("crossattention" in name for name in added)
+        body = [n for n, p in model.named_parameters() if not p.requires_grad]
+        assert any(name.endswith("layer.0.attention.self.key.weight") for name in body)
+    whole = make("bert")  # of random numbers by intent: nothing was loaded, so nothing is missing
+    assert drawn_in(whole) == set()

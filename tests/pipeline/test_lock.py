@@ -47,3 +47,22 @@ def test_no_folder_and_none_that_can_be_made(tmp_path):
     with pytest.raises(InputError, match="cannot be made"), locked(tmp_path / "file/run", "training"):
         pass
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "there"),
+    [
+        ("work/artifacts/a1/manifest.json", '{"kind": "checkpoint"}', True),
+        ("work/artifacts/a1/manifest.json", '{"kind": "table"}', False),
+        ("work/artifacts/a1/manifest.json", "torn", False),
+        ("work/checkpoints/a1/step-5/state.safetensors", "", True),
+        ("work/checkpoints-1/step-5/state.safetensors", "", True),
+        ("journal.jsonl", "{}", False),
+    ],
+)
+def test_a_new_folder_with_something_trained_in_it_stays(tmp_path, file, content, there):
+    with pytest.raises(InputError), locked(tmp_path / "new", "build"):
+        (tmp_path / "new" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "new" / file).write_text(content)
+        raise InputError("found late", "here")
+    assert (tmp_path / "new" / file).exists() == there

@@ -13,7 +13,14 @@ from lighten.errors import InputError
 from lighten.report import explain
 from lighten.report.choice_words import choice_words, other_words, rule_words, tied_words
 from lighten.report.explain_facts import demoted_in, facts_of
-from lighten.report.explain_words import limit_words, nearest_words, selection_words, time_words, untried_words
+from lighten.report.explain_words import (
+    limit_words,
+    nearest_words,
+    selection_words,
+    slack_words,
+    time_words,
+    untried_words,
+)
 from lighten.report.explanation import explain_result
 from lighten.report.page import render
 
@@ -146,6 +153,24 @@ def test_set_aside_when_measured_again(tmp_path):
     assert standings(explain(run))["student-1L-12k-int8"] == "set_aside"
     assert (run / "journal.jsonl").read_bytes() == before
     assert demoted_in(tmp_path / "nowhere") == []
+    later = [*events, {"event": "finished"}, {"event": "started"}, {"event": "demoted", "candidate": "of another"}]
+    (run / "journal.jsonl").write_text("".join(json.dumps(e) + "\n" for e in later))
+    assert demoted_in(run) == ["student-1L-12k-int8"]  # the result is still that of the build that came to its end
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "met", "slack", "said"),
+    [
+        ("quality", 80.0, False, -0.08, "8% too little"),
+        ("quality_per_class[fresh]", 80.0, False, -0.5, "50% too little"),
+        ("quality", -3.0, False, -0.5, "50% too much"),
+        ("throughput_per_s", 500.0, False, -0.4, "40% too little"),
+        ("latency_ms", 4.0, False, -0.4, "40% too much"),
+        ("latency_ms", 4.0, True, 0.4, "40% left"),
+    ],
+)
+def test_a_limit_is_missed_on_its_own_side(name, bound, met, slack, said):
+    assert slack_words({"name": name, "limit": bound, "met": met, "slack": slack}) == said
 
 
 def test_the_nearest_limit_its_slack_and_what_a_looser_one_would_allow():

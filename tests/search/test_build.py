@@ -181,6 +181,7 @@ def test_a_list_of_steps_is_the_one_plan(recipe: Make, tmp_path: Path) -> None:
         ({"steps": ["lairs"]}, "'layers'"),
         ({"steps": [{"layers": {"count": 9}}]}, "at most 2"),
         ({"search": {"layers": [5]}}, "between 1 and the model's 2"),
+        ({"steps": [{"width": {"hidden": 33}}]}, "hidden must be at most 32"),
     ],
 )
 def test_bad_input_is_told_before_any_work_and_leaves_nothing(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.search.cost.cost_worlds import known_model
 
+from lighten.errors import InputError
 from lighten.models.checkpoint import read_config
 from lighten.search import costing
 from lighten.search.cost import shapes
@@ -155,3 +156,28 @@ def test_without_a_clock_every_shape_is_costed_however_slow(
 ) -> None:
     run = opened(search=SEARCH, budget={"latency_ms": 50, "build_minutes": 1})
     assert cost_shapes(run).points and not run.no_students
+
+
+def test_a_build_without_students_stays_so_once_its_reference_is_there(
+    opened: Open, slow: list[list[str]], fits: list[Run]
+) -> None:
+    sections: dict[str, Any] = {"search": {"layers": [1, 2]}, "budget": {"latency_ms": 50, "build_minutes": 1}}
+    run = opened(**sections)
+    cost_shapes(run)
+    done(run, SECONDS, 15.0)
+    resumed = opened(**sections)
+    assert cost_shapes(resumed).points == {} and resumed.no_students
+
+
+def test_where_no_students_are_asked_for_a_frozen_encoder_is_costed(
+    opened: Open, slow: list[list[str]], fits: list[Run]
+) -> None:
+    rungs = ["linear", "frozen"]
+    run = opened(search={"layers": [1, 2], "rungs": rungs}, budget={"latency_ms": 50, "build_minutes": 1})
+    assert cost_shapes(run).points and not run.no_students
+
+
+def test_a_target_longer_than_what_is_read_at_once_is_refused_by_its_key(opened: Open) -> None:
+    run = opened(target={"threads": 1, "batch": 1, "tokens": 65})
+    with pytest.raises(InputError, match=r"^target.tokens: 65 tokens, but the model will read at most 64 at once"):
+        cost_shapes(run)

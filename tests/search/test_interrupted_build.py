@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 import lighten
 from lighten.pipeline.result import result_json_schema
 from lighten.progress import Progress, Stage
+from lighten.search import builder
+from lighten.search.run import Run
 
 Make = Callable[..., dict[str, Any]]
 SEARCH = {"candidates": 1, "epochs": 2, "reference_epochs": 3, "rungs": ["linear", "student"], "layers": [1]}
@@ -110,3 +113,19 @@ def test_during_the_proof_it_is_answered_and_the_result_is_whole(recipe: Make, t
     result = read(tmp_path / "run")
     assert presser.left == 0 and result["stopped_early"] is False
     assert any("proved already" in text for text in presser.said)
+
+
+def test_a_second_budget_that_is_broken_off_leaves_the_first_ones_folder_whole(
+    stopped: tuple[Path, Presser], recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(stopped[0], out)
+    kept = {name: (out / name).read_bytes() for name in ("recipe.yaml", "environment.json", "result.json")}
+
+    def killed(run: Run) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(builder, "climb", killed)
+    with pytest.raises(KeyboardInterrupt):
+        lighten.build(recipe(budget={**BUDGET, "latency_ms": 40}, search=SEARCH), out)
+    assert {name: (out / name).read_bytes() for name in kept} == kept

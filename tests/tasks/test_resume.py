@@ -160,7 +160,7 @@ def test_a_clock_leaves_a_resumed_training_what_is_left(recipe, tmp_path, monkey
     assert state["state"]["step"] == 6
     state["state"]["elapsed"] = 33.0
     (work / "checkpoints/last/state.json").write_text(json.dumps(state))
-    (work / "clock.json").write_text('{"spent": 38.0}')
+    next(work.glob("clock-*.json")).write_text('{"spent": 38.0}')
     left = []
 
     def steps(self, stage):
@@ -269,3 +269,34 @@ def test_what_was_found_by_trying_outlives_an_interruption(recipe, tmp_path, mon
             lighten.train(recipe(epochs=1, learning_rate="probe"), tmp_path / "run")
     result = lighten.train(recipe(epochs=1, learning_rate="probe"), tmp_path / "run")
     assert asked == [True] and result["settings"]["learning_rate"] == 2e-3
+
+
+def test_every_training_in_a_folder_has_a_clock_of_its_own(recipe, tmp_path):
+    """Another recipe is not left with what the one before did not use, nor one whose model was removed."""
+    clock = {"budget": {"build_minutes": 0.15}}
+    first = lighten.train(recipe(clock, epochs=None, soup=1), tmp_path / "run")
+    other = lighten.train(recipe({**clock, "seed": 1}, epochs=None, soup=1), tmp_path / "run")
+    (tmp_path / "run/model/config.json").unlink()
+    again = lighten.train(recipe({**clock, "seed": 1}, epochs=None, soup=1), tmp_path / "run")
+    for result in (first, other, again):
+        assert result["training"]["seconds"] > 2 and result["clock"]["used_seconds"] < 9 * 1.2
+
+
+def test_a_member_of_another_soup_is_refused_before_anything_is_trained(recipe, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        interrupt(patched, 8, Power())
+        with pytest.raises(Power):
+            lighten.train(recipe(epochs=1), tmp_path / "run")
+    work = tmp_path / "run/work"
+    (work / "checkpoints").rename(work / "checkpoints-1")
+    with pytest.raises(InputError, match=r"another training .*--restart") as caught:
+        lighten.train(recipe(epochs=1, clip=0.5), tmp_path / "run")
+    assert "checkpoints-1" in str(caught.value.where) and not (work / "checkpoints").exists()
+
+
+def test_starting_anew_with_a_bad_recipe_loses_no_result(recipe, tmp_path):
+    lighten.train(recipe(epochs=1), tmp_path / "run")
+    before = (tmp_path / "run/result.json").read_bytes()
+    with pytest.raises(InputError):
+        lighten.train({**recipe(epochs=1), "model": "nowhere"}, tmp_path / "run", restart=True)
+    assert (tmp_path / "run/result.json").read_bytes() == before

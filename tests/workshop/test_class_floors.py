@@ -53,3 +53,17 @@ def test_a_model_that_loses_a_rare_class_gives_way_to_one_of_the_same_accuracy(f
 
 def test_without_floors_there_is_nothing_to_hold() -> None:
     assert chance_of_class_floors(work(quality=-3), LOSES_RARE, REFERENCE) == 1.0
+
+
+def test_an_absolute_floor_that_was_just_reached_is_not_safe() -> None:
+    run = work(quality=90)
+    assert 0.3 < judged("just", LOSES_RARE, run).chance < 0.8
+    assert judged("above", REFERENCE, run).chance == 1.0
+    assert judged("far below", LOSES_RARE, work(quality=99)).chance < 0.05
+
+
+def test_the_chance_of_class_floors_draws_whole_groups() -> None:
+    run = work(quality_per_class={"rotten": 50})
+    alone = chance_of_class_floors(run, LOSES_RARE, REFERENCE)
+    run.validation.groups = [str(i // 4) for i in range(len(TRUTH))]  # right and wrong answers fall into films of four
+    assert chance_of_class_floors(run, LOSES_RARE, REFERENCE) < alone - 0.03

@@ -10,7 +10,7 @@ from lighten.compose.identity import Identity
 from lighten.errors import InputError
 from lighten.models.checkpoint import check_model
 from lighten.models.layout import names_of, shape_of
-from lighten.models.long_texts import read_note
+from lighten.models.long_texts import read_limit, read_note
 from lighten.models.tokens import fitting_length, lengths, read_tokenizer
 from lighten.pipeline import Clock, Journal, Workspace, digest, read_json
 from lighten.pipeline.examples import read_examples
@@ -48,6 +48,8 @@ def open_classification(
     shape = shape_of(config, len(labels))
     longest = max(shape.positions, *(step.longest() for step in identity.steps))
     max_tokens = fitting_length(int(lengths(read_tokenizer(model), train.texts).max()), longest)
+    if (learned := read_limit(model)) is not None and not any(step.longest() for step in identity.steps):
+        max_tokens = min(max_tokens, learned)
     most = min(max_tokens, shape.positions)  # models before an extension are timed too
     if recipe.target.tokens > most:
         raise InputError(f"at most {most} for this model; got {recipe.target.tokens}", "target.tokens")

@@ -67,6 +67,10 @@ def read_steps(specs: Specs, where: str) -> list[ModelStep]:
     return steps
 
 
+FOLLOW: dict[str, tuple[str, ...]] = {"static": ("quantise",)}
+"""By the name of a step that leaves no encoder: what may come after it."""
+
+
 def check_order(steps: Sequence[ModelStep], where: str) -> None:
     """Refuse what can be known to fail, or to do nothing, from the steps alone.
 
@@ -82,6 +86,11 @@ def check_order(steps: Sequence[ModelStep], where: str) -> None:
         if step.last and index < len(steps) - 1:
             following = step_in_short(steps[index + 1])
             raise InputError(f"{said!r} must be the last step, but {following!r} comes after it", where)
+        if follow := FOLLOW.get(type(step).name):
+            after = next((s for s in steps[index + 1 :] if type(s).name not in follow), None)
+            if after is not None:
+                only = " or ".join(follow)
+                raise InputError(f"only {only} may follow {said!r}, not {step_in_short(after)!r}", where)
         if distils(step) and not smaller:
             raise InputError(
                 f"{said!r} needs a step before it that makes the model smaller, such as layers=3: the student would "

@@ -20,7 +20,7 @@ from lighten.pipeline.files import checksum
 from lighten.pipeline.lock import locked
 from lighten.progress import Progress
 from lighten.recipe import Recipe
-from lighten.workshop.finished import deliver_model, finished
+from lighten.workshop.finished import deliver_model, finished, refuse_other
 
 CONTROL = "control"
 
@@ -55,6 +55,7 @@ def compress(
     """
     progress = progress or Progress()
     with locked(out, "compression"):
+        refuse_other(out, "compression")
         identity = identify(recipe, base, progress, full)
         known = finished(out, identity.whole)
         if known is not None:

@@ -28,6 +28,7 @@ class Linear(ModelStep):
     """
 
     name: ClassVar[str] = "linear"
+    last: ClassVar[bool] = True
 
     ngrams: int = Field(default=2, ge=1, le=3, json_schema_extra={"search": [1, 2]})
     """Longest n-gram."""

@@ -45,11 +45,12 @@ def chance_of_floors(
     floors: Mapping[int, float],
     seed: int = 0,
     resamples: int = RESAMPLES,
+    groups: Indices | None = None,
 ) -> float:
     """Return the chance that the floors of all classes hold: that of the class where it is least.
 
-    The recall of a class depends on its own examples only, so those are resampled; with a floor below zero in pairs
-    with the reference's. Classes without examples take no part.
+    The recall of a class depends on its own examples only, so those are resampled, or the groups that they belong to;
+    with a floor below zero in pairs with the reference's. Classes without examples take no part.
 
     Args:
         truth: the true class of each example, [n].
@@ -58,6 +59,7 @@ def chance_of_floors(
         floors: points by class; below zero relative to the reference.
         seed: of the resampling.
         resamples: bootstrap samples to draw.
+        groups: what each example belongs to, [n]; those of a group are drawn together. None: each on its own.
     """
     chances = [1.0]
     for place, floor in floors.items():
@@ -66,12 +68,18 @@ def chance_of_floors(
             continue
         right = (predicted[mine] == place).astype(np.float64)
         scores = right - (reference[mine] == place) if floor < 0 else right
-        chances.append(float(np.mean(_means(scores, seed, resamples) >= floor - 1e-9)))
+        owners = None if groups is None else groups[mine]
+        chances.append(float(np.mean(_means(scores, owners, seed, resamples) >= floor - 1e-9)))
     return min(chances)
 
 
-def _means(scores: Floats, seed: int, resamples: int) -> Floats:
+def _means(scores: Floats, groups: Indices | None, seed: int, resamples: int) -> Floats:
     """Return the mean of resampled scores in points, [resamples]; they take few values, so counting is enough."""
-    kinds, counts = np.unique(scores, return_counts=True)
-    drawn = resample_counts(counts, np.random.default_rng(seed), resamples)
-    return np.asarray(100.0 * (drawn @ kinds) / len(scores))
+    random = np.random.default_rng(seed)
+    if groups is None:
+        kinds, counts = np.unique(scores, return_counts=True)
+        return np.asarray(100.0 * (resample_counts(counts, random, resamples) @ kinds) / len(scores))
+    owner = np.unique(groups, return_inverse=True)[1].ravel()
+    sums, sizes = np.bincount(owner, weights=scores), np.bincount(owner)
+    often = resample_counts(np.ones(len(sizes), np.int64), random, resamples)
+    return np.asarray(100.0 * (often @ sums) / (often @ sizes))

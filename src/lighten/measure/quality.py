@@ -94,16 +94,22 @@ class Comparison:
         candidate: the candidate's metric.
         difference: candidate minus reference, with its paired interval.
         draws: bootstrap draws of the difference, [resamples].
+        own: those of the candidate's metric, [resamples].
     """
 
     reference: Interval
     candidate: Interval
     difference: Interval
     draws: Floats
+    own: Floats
 
     def probability_at_least(self, floor: float) -> float:
-        """Return the probability that the difference reaches a floor (-3.0: at most three points lost)."""
-        return probability_at_least(self.draws, floor)
+        """Return the probability that a floor is reached.
+
+        Args:
+            floor: below zero points under the reference (-3.0: at most three are lost), else the candidate's own.
+        """
+        return probability_at_least(self.draws if floor < 0 else self.own, floor)
 
 
 def evaluate(truth: Indices, predicted: Indices, classes: int, metric: str = "accuracy", seed: int = 0) -> Interval:
@@ -167,6 +173,7 @@ def compare(
         interval_of(value[1], other),
         interval_of(value[1] - value[0], other - one),
         other - one,
+        other,
     )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lighten.measure.statistics import Interval, bootstrap_interval
+from lighten.measure.statistics import Interval, mean_interval
 from lighten.runtime.sentences import sentences_of, words_of
 
 Stem = Callable[[str], str]
@@ -117,9 +117,11 @@ def rouge_scores(
     return {name: np.array([100 * item[name].f1 for item in found]) for name in MEASURES}
 
 
-def rouge_intervals(scores: dict[str, npt.NDArray[np.float64]], seed: int) -> dict[str, Interval]:
-    """Return the mean over the documents of each measure with its 95% bootstrap interval."""
-    return {name: bootstrap_interval(values, np.mean, seed) for name, values in scores.items()}
+def rouge_intervals(
+    scores: dict[str, npt.NDArray[np.float64]], seed: int, groups: npt.ArrayLike | None = None
+) -> dict[str, Interval]:
+    """Return the mean over the documents of each measure with its 95% bootstrap interval, see `mean_interval`."""
+    return {name: mean_interval(values, groups, seed) for name, values in scores.items()}
 
 
 def _overlap(hits: int, ours: int, theirs: int) -> Overlap:

@@ -52,6 +52,28 @@ def bootstrap_interval(values: npt.ArrayLike, statistic: Statistic, seed: int, r
     return interval_of(statistic(sample, axis=0), np.concatenate(draws))
 
 
+def mean_interval(
+    values: npt.ArrayLike, groups: npt.ArrayLike | None, seed: int, resamples: int = RESAMPLES
+) -> Interval:
+    """Return the interval of the mean of values, whole groups resampled where there are any (cluster bootstrap).
+
+    Args:
+        values: [n], at least one.
+        groups: what each value belongs to, [n]; None where they are independent.
+        seed: of the resampling.
+        resamples: bootstrap samples to draw.
+    """
+    if groups is None:
+        return bootstrap_interval(values, np.mean, seed, resamples)
+    sample, owner = _sample(values), np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
+    sums, sizes = np.bincount(owner, weights=sample), np.bincount(owner)
+    random, draws = np.random.default_rng(seed), []
+    for size in _chunks(resamples, len(sizes)):
+        often = resample_counts(np.ones(len(sizes), np.int64), random, size)
+        draws.append((often @ sums) / (often @ sizes))
+    return interval_of(float(sample.mean()), np.concatenate(draws))
+
+
 def paired_differences(a: npt.ArrayLike, b: npt.ArrayLike, seed: int, resamples: int = RESAMPLES) -> Floats:
     """Draw the bootstrap distribution of ``mean(b) - mean(a)`` for scores of the same examples.
 

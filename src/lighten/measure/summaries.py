@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lighten.measure.rouge import MEASURES, Stem, rouge_intervals, rouge_scores
-from lighten.measure.statistics import Interval, paired_bootstrap
+from lighten.measure.statistics import Interval, mean_interval
 from lighten.runtime.sentences import words_of
 from lighten.runtime.textrank import lead_summary, textrank_summary
 
@@ -48,6 +49,7 @@ def compare_summaries(
     length: int,
     seed: int,
     stem: Stem | None = None,
+    groups: npt.ArrayLike | None = None,
 ) -> dict[str, Any]:
     """Measure systems and baselines on the same documents.
 
@@ -58,6 +60,7 @@ def compare_summaries(
         length: words that the baselines aim at.
         seed: of the resampling; documents are resampled.
         stem: see `rouge.rouge`.
+        groups: what each document belongs to; those of a group are drawn together.
 
     Returns:
         ``documents``, ``length`` (words the baselines aim at) and ``systems``: of each its mean ``words`` and, for
@@ -75,10 +78,10 @@ def compare_summaries(
     found: dict[str, Any] = {}
     for position, (name, summaries) in enumerate(made.items()):
         entry: dict[str, Any] = {"words": round(float(np.mean([len(words_of(text)) for text in summaries])), 1)}
-        for measure, interval in rouge_intervals(scores[name], seed).items():
+        for measure, interval in rouge_intervals(scores[name], seed, groups).items():
             entry[measure] = points(interval)
             if position:
-                ahead = paired_bootstrap(scores[name][measure], first[measure], seed)
+                ahead = mean_interval(first[measure] - scores[name][measure], groups, seed)
                 entry[measure] |= {"ahead": round(ahead.value, 3), "ahead_ci95": _ends(ahead)}
         found[name] = entry
     return {"documents": len(references), "length": length, "systems": found}

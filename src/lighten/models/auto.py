@@ -23,6 +23,10 @@ KINDS = {
     "extractor": "AutoModelForTokenClassification",
 }
 
+AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "longformer", "mpnet")
+"""Model types whose table of positions begins after the padding token's row."""
+RELATIVE = ("t5", "mt5", "umt5", "longt5")
+"""Model types with relative positions: what their configuration says of positions limits nothing."""
 WRITING_HEADS = ("lm_head.", "final_logits_bias", "decoder.lm_head.", "decoder.cls.", "encoder.pooler.")
 """Parts of an encoder-decoder that a checkpoint of its body lacks, or that a summary does not use."""
 
@@ -172,12 +176,15 @@ def written_positions(model: Any) -> int | None:
 
 
 def _positions(config: Any, own: str) -> int | None:
+    if config.model_type in RELATIVE:
+        return None
     for name in ("max_position_embeddings", "n_positions", "max_source_positions", own):
         value = getattr(config, name, None)
         if isinstance(value, int) and value > 0:
-            # RoBERTa's table begins after the padding token.
-            offset = 2 if config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
-            return value - offset
+            if config.model_type not in AFTER_PADDING:
+                return value
+            padding = getattr(config, "pad_token_id", None)
+            return value - 1 - (1 if padding is None or config.model_type == "mpnet" else int(padding))
     return None
 
 

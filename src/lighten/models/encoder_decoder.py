@@ -57,9 +57,11 @@ def can_draw(config: Mapping[str, Any]) -> bool:
     """Whether `encoder_decoder_from_state` knows such a model."""
     if config.get("model_type") == "bart":
         return True
-    halves = [config.get(half) or {} for half in ("encoder", "decoder")]
-    known = all(half.get("model_type") in LAYOUTS and half["model_type"] != "distilbert" for half in halves)
-    return config.get("model_type") == "encoder-decoder" and known
+    encoder, decoder = (config.get(half) or {} for half in ("encoder", "decoder"))
+    if config.get("model_type") != "encoder-decoder" or encoder.get("hidden_size") != decoder.get("hidden_size"):
+        return False
+    kinds = encoder.get("model_type"), decoder.get("model_type")
+    return all(kind in LAYOUTS for kind in kinds) and "distilbert" not in kinds and kinds[1] != "electra"
 
 
 def encoder_decoder_from_state(config: Mapping[str, Any], state: Mapping[str, Array]) -> EncoderDecoder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -91,23 +92,48 @@ def long_for(way: str, texts: Sequence[str]) -> Long:
     return Long.named(way, count_words(texts) if way == "sentences" else None)
 
 
-def write_note(folder: Path, long: Long) -> None:
-    """Write the note into a checkpoint folder; nothing for ``truncate``, which is what the lack of one means."""
-    if long.strategy == "truncate":
+def write_note(folder: Path, long: Long, limit: int | None = None) -> None:
+    """Write into a checkpoint folder what becomes of long texts.
+
+    Args:
+        folder: of the checkpoint.
+        long: the way; the lack of a note means ``truncate``, so that one without a limit writes none.
+        limit: tokens of a sequence as the model learned them, where it could read more.
+    """
+    if long.strategy == "truncate" and limit is None:
         return
-    write_json(folder / NOTE, long.to_dict())
+    write_json(folder / NOTE, long.to_dict() | ({} if limit is None else {"max_tokens": limit}))
     if long.frequencies is not None:
         write_json(folder / FILE, long.frequencies.to_dict())
 
 
+def read_limit(folder: Path) -> int | None:
+    """Return the tokens of a sequence that a checkpoint or an exported model learned; None where nothing says so."""
+    limit = _said(folder).get("max_tokens")
+    return limit if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0 else None
+
+
+def _said(folder: Path) -> dict[str, Any]:
+    """Return what the note says, else the description of an exported model folder, else nothing."""
+    if (folder / NOTE).is_file():
+        return dict(read_json(folder / NOTE))
+    try:
+        preprocessing = read_json(folder / "lighten.json")["preprocessing"]
+        long = preprocessing.get("long") or {}
+        # Where longer texts are cut off, the limit is often no more than what the texts of that time needed.
+        return {**long, "max_tokens": preprocessing.get("max_tokens")} if long else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}  # an ordinary checkpoint of transformers
+
+
 def read_note(folder: Path) -> Long:
-    """Return what the note in a checkpoint folder says, ``truncate`` where there is none.
+    """Return what the note in a checkpoint folder says, or an exported model folder; ``truncate`` where neither is.
 
     Raises:
         InputError: the note or the document frequencies are damaged.
     """
-    if not (folder / NOTE).is_file():
+    said = {key: value for key, value in _said(folder).items() if key != "max_tokens"}
+    if not said:
         return Long()
-    said = read_json(folder / NOTE)
     wanted = said.get("strategy") == "sentences"
     return Long.from_dict(said, read_frequencies(folder / FILE) if wanted else None)

@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from lighten.errors import InputError, nearest
+from lighten.models.pretrained import drawn_in
 
 TARGETS = (
     "query",
@@ -97,7 +98,8 @@ def add_lora(
         alpha: weight of the products, divided by the rank; twice the rank is usual.
         targets: last parts of the names of linear layers; `TARGETS` when left out.
         dropout: on the input of the products.
-        heads: modules that are trained in full, by the last part of their names; add ``"lm_head"`` where it is new.
+        heads: modules that are trained in full, by the last part of their names. So is whatever the checkpoint lacked:
+            random numbers beside a product of low rank would stay random.
         seed: of the products' first factors.
 
     Returns:
@@ -110,8 +112,14 @@ def add_lora(
         raise InputError(f"the rank of LoRA must be at least 1 but is {rank}")
     if not 0 <= dropout < 1:
         raise InputError(f"the dropout of LoRA must be at least 0 and below 1 but is {dropout}")
-    chosen = _targets(model, targets)
+    drawn = drawn_in(model)
+    chosen = [(name, module) for name, module in _targets(model, targets) if f"{name}.weight" not in drawn]
+    if not chosen:
+        raise InputError("LoRA has nothing to add to: the checkpoint lacks the weights of all its targets")
+    named = [parameter for name, parameter in model.named_parameters() if name in drawn]
     model.requires_grad_(False)
+    for parameter in named:
+        parameter.requires_grad_(True)
     generator = torch.Generator().manual_seed(seed)
     for name, module in chosen:
         parent = model.get_submodule(name.rpartition(".")[0])

@@ -10,6 +10,9 @@ import torch
 
 from lighten.errors import InputError
 
+_DRAWN = "_lighten_drawn"
+"""Attribute of a loaded model: names of the tensors that its folder lacks."""
+
 
 def quiet_config(folder: Path) -> Any:
     """Return the configuration in a folder as transformers reads it; from here on, transformers says nothing.
@@ -60,7 +63,18 @@ def pretrained(home: Any, folder: Path, config: Any, seed: int) -> tuple[Any, li
         )
     except Exception as error:
         raise InputError(f"transformers cannot load the model: {short(error)}", str(folder)) from None
-    return model, _new(model, loaded)
+    new = _new(model, loaded)
+    setattr(model, _DRAWN, tuple(new))
+    return model, new
+
+
+def drawn_in(model: Any) -> set[str]:
+    """Return the names of the tensors of a model, or of models inside it, that `pretrained` drew from a seed."""
+    return {
+        f"{name}.{tensor}" if name else tensor
+        for name, module in model.named_modules()
+        for tensor in getattr(module, _DRAWN, ())
+    }
 
 
 def refuse_new(new: Iterable[str], allowed: Iterable[str], part: str, folder: Path) -> None:

@@ -16,6 +16,8 @@ from lighten.errors import InputError
 def locked(out: Path, what: str) -> Iterator[None]:
     """Hold a run folder for this process; a folder that did not exist vanishes again when the input is bad.
 
+    It stays where something was trained before that was found.
+
     Args:
         out: the folder; made if missing.
         what: the work (``build``, ``training``), for the message.
@@ -45,6 +47,21 @@ def locked(out: Path, what: str) -> Iterator[None]:
         try:
             yield
         except InputError:
-            if fresh:
+            if fresh and not _holds_training(out):
                 shutil.rmtree(out, ignore_errors=True)
             raise
+
+
+def _holds_training(out: Path) -> bool:
+    """Whether something was trained there, at least in part: minutes are not thrown away for a mistake found late."""
+    work = out / "work"
+    if any((work / "checkpoints").glob("*/*")) or any(work.glob("checkpoints-*/*")):
+        return True
+    return any(_kind_of(manifest) == "checkpoint" for manifest in work.glob("artifacts/*/manifest.json"))
+
+
+def _kind_of(manifest: Path) -> str:
+    try:
+        return str(json.loads(manifest.read_text(encoding="utf-8"))["kind"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

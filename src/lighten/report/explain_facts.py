@@ -112,15 +112,13 @@ def _reference_quality(result: Mapping[str, Any]) -> float | None:
 
 def _chance(bound: float, value: float | None, delta: float | None, quality: Mapping[str, Any]) -> float | None:
     """Return about the chance that the floor holds, for results that do not say it: a normal one from the interval."""
-    if bound >= 0:
-        return None if value is None else float(value >= bound)
-    if delta is None:
+    found, ends = (delta, quality.get("delta_ci95")) if bound < 0 else (value, quality.get("ci95"))
+    if found is None:
         return None
-    ends = quality.get("delta_ci95")
     spread = (ends[1] - ends[0]) / (2 * 1.96) if ends else 0.0
     if spread <= 0:
-        return float(delta >= bound)
-    return 0.5 * (1 + math.erf((delta - bound) / (spread * math.sqrt(2))))
+        return float(found >= bound)
+    return 0.5 * (1 + math.erf((found - bound) / (spread * math.sqrt(2))))
 
 
 def demoted_in(folder: Path) -> list[str]:
@@ -133,6 +131,7 @@ def demoted_in(folder: Path) -> list[str]:
     except OSError:
         return []
     names: list[str] = []
+    delivered: list[str] | None = None
     for line in lines:
         try:
             event = json.loads(line)
@@ -144,4 +143,6 @@ def demoted_in(folder: Path) -> list[str]:
             names = []  # another attempt, maybe with another budget
         elif event.get("event") == "demoted":
             names.append(str(event.get("candidate")))
-    return names
+        elif event.get("event") == "finished":
+            delivered = names  # the result that lies there is this attempt's, whatever was begun afterwards
+    return names if delivered is None else delivered

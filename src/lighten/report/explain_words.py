@@ -69,7 +69,11 @@ def slack_words(limit: Mapping[str, Any]) -> str:
     slack = limit["slack"]
     if slack is None:
         return ""
-    return f"{slack:.0%} left" if limit["met"] else f"{-slack:.0%} too much" if slack < 0 else ""
+    if limit["met"] or slack >= 0:
+        return f"{slack:.0%} left" if limit["met"] else ""
+    # Of a floor relative to the reference it is what was lost that is too much.
+    at_least = limit["name"] in AT_LEAST or (limit["name"].startswith("quality") and limit["limit"] >= 0)
+    return f"{-slack:.0%} too {'little' if at_least else 'much'}"
 
 
 def nearest_words(limits: Mapping[str, Any]) -> str:

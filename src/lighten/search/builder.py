@@ -28,12 +28,14 @@ from lighten.search.memory.steadiness import caution, hanging, paces, summary
 from lighten.search.opening import clock_of, identify, open_run
 from lighten.search.run import Run
 from lighten.search.students.trainings import STARVED
-from lighten.workshop.finished import finished
+from lighten.workshop.finished import finished, refuse_other
+from lighten.workshop.limits import unchecked_classes
 
 WORTH_A_RETRY = 60.0
 """Seconds of the budget that must be left for candidates that failed to be tried once more."""
 SHORT = " Costs alone show that nothing fits, so the reference was trained for a short time: it could be better."
 HARDLY_TRAINED = " The reference had {epochs:.2g} epochs in the time there was: trained longer it would be better."
+UNCHECKED = " The floor under {labels} could not be checked: the test has no example of it."
 NO_STUDENTS = " The clock left no time to train a smaller model."
 
 
@@ -71,6 +73,7 @@ def build(
     check_buildable(recipe)
     interrupt = Interrupt(progress)
     with locked(out, "build"), interrupt.installed() if interruptible else nullcontext():
+        refuse_other(out, "build")
         identity = identify(recipe, base, progress)
         known = finished(out, identity[1])
         why = None if known is None else _unfinished(out, recipe, identity, known)
@@ -85,9 +88,9 @@ def build(
 
 
 def _build(run: Run, scope: str, command: str) -> dict[str, Any]:
-    write_json(run.out / "environment.json", {"machine": describe(), "versions": versions()})
     run.journal.write("started", scope=scope, spent=round(run.clock.spent, 1))
-    _write_recipe(run)
+    if not (run.out / "result.json").is_file():  # else what lies there belongs to that result until this one is made
+        _write_origin(run)
     standing, reference, candidates = climb(run)
     choice = _pace(reference.candidate)
     weighing = run.timed("proof", lambda: weigh(run, reference.candidate, candidates))
@@ -111,7 +114,8 @@ def _build(run: Run, scope: str, command: str) -> dict[str, Any]:
     undecided = hanging(limits_of(run, chosen.metrics, run.clock.spent), changes)
     result["steadiness"]["undecided"] = undecided
     result["sentence"] += caution(undecided)
-    result["sentence"] += shortcomings(run, float(reference.checkpoint.metrics.get("epochs", STARVED)), chosen)
+    result["sentence"] += shortcomings(run, float(reference.checkpoint.metrics.get("epochs", STARVED)))
+    _write_origin(run)
     deliver(run, chosen, result, proof.predictions)
     run.journal.write(
         "finished",
@@ -152,21 +156,22 @@ def circumstances(run: Run, proof: Proof) -> dict[str, Any]:
     }
 
 
-def shortcomings(run: Run, epochs: float, chosen: Candidate) -> str:
+def shortcomings(run: Run, epochs: float) -> str:
     """Return sentences on what the clock, or a budget out of reach, did not let the build do.
 
     Args:
         run: the build.
         epochs: that the reference was trained for.
-        chosen: the model that is delivered.
     """
     said = ""
     if run.short_reference:
         said += SHORT
     elif run.by_clock and epochs < STARVED:
         said += HARDLY_TRAINED.format(epochs=epochs)
-    if run.no_students and chosen.rung != "linear":  # beside a linear model that fits nothing larger is tried anyway
+    if run.no_students:
         said += NO_STUDENTS
+    if bare := unchecked_classes(run.recipe.budget, run.table.metrics["splits"]["test"]["by_label"]):
+        said += UNCHECKED.format(labels=", ".join(map(repr, bare)))
     return said
 
 
@@ -182,9 +187,11 @@ def _steps(run: Run, chosen: Candidate, measure: Callable[[], list[dict[str, Any
     return run.journal.decide(decision, run.scope, measure)  # type: ignore[no-any-return]
 
 
-def _write_recipe(run: Run) -> None:
+def _write_origin(run: Run) -> None:
+    """Write what the result is made from and where: recipe and environment."""
     import yaml
 
     from lighten.pipeline import write_text
 
+    write_json(run.out / "environment.json", {"machine": describe(), "versions": versions()})
     write_text(run.out / "recipe.yaml", yaml.safe_dump(run.recipe.model_dump(mode="json"), sort_keys=False))

@@ -9,14 +9,14 @@ from lighten.measure.timing import MIN_CALLS
 from lighten.search.cost.cache import cost_model
 from lighten.search.cost.shapes import REFERENCE, measure_costs
 from lighten.search.memory.allotted import is_done
-from lighten.search.outline import reference_forecast
+from lighten.search.outline import no_time_for_students
 from lighten.search.plan.points import Costs, verify_beside_reference
 from lighten.search.plan.space import Space, predict_space, space_of, within_size
 from lighten.search.run import Run
 from lighten.search.rungs.reference import SECONDS
 from lighten.search.standing import Standing
 from lighten.search.students.space import Point, relative_cost
-from lighten.search.timing import AROUND_TRAINING, MIN_TRAINING, forecast, left_for_students, tell
+from lighten.search.timing import MIN_TRAINING, forecast, tell
 
 WRITING = 0.4
 """Seconds that a shape takes to be drawn with random weights, written, loaded and warmed up."""
@@ -68,27 +68,24 @@ def _costs(run: Run, space: Space, points: Sequence[Point]) -> tuple[dict[str, d
 def _without_students(run: Run, space: Space) -> bool:
     """Whether the clock leaves no time for a student, by what the reference's shape alone costs; decided once.
 
-    Where the reference is there already, students may be there too, from another budget: they are recalled.
+    Where another budget made the reference, students may be there too: they are recalled.
     """
-    if not run.by_clock or not space.costed or is_done(run, SECONDS):
+    if not run.by_clock or "student" not in space.rungs or not space.costed:
         return False
-    return bool(run.journal.decide("no time for students", run.budget_scope, lambda: _no_time(run, space)))
 
+    def no_time() -> bool:
+        if is_done(run, SECONDS):
+            return False
+        costs = run.timed("costs", lambda: _costs(run, space, ()))[0]
+        return no_time_for_students(_standing(run, costs, ()), _costing(run, space, costs))
 
-def _no_time(run: Run, space: Space) -> bool:
-    costs = run.timed("costs", lambda: _costs(run, space, ()))[0]
-    standing = _standing(run, costs, ())
-    # Each training ends with a look at validation that its clock does not count; then its export is looked at.
-    looks = 3 * len(run.validation) / _texts_per_second(run, costs)
-    ahead = _costing(run, space, costs) + reference_forecast(standing).teaching + 2 * AROUND_TRAINING + looks
-    left = left_for_students(run, standing.expected, ahead)
-    if left >= MIN_TRAINING:
-        return False
-    run.progress.note(
-        f"no student is costed or trained: of {run.recipe.budget.build_minutes:g} minutes reference and proof leave "
-        f"{max(0.0, left):.0f} s for one, and below {MIN_TRAINING:.0f} s it is not worth its start"
-    )
-    return True
+    found = bool(run.journal.decide("no time for students", run.budget_scope, no_time))
+    if found:
+        run.progress.note(
+            f"no shape is costed and no student trained: {run.recipe.budget.build_minutes:g} minutes leave none of "
+            f"them the {MIN_TRAINING:.0f} s below which it is not worth its start"
+        )
+    return found
 
 
 def _costing(run: Run, space: Space, costs: Mapping[str, Mapping[str, Any]]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lighten.compress.step import ModelStep
-from lighten.compress.steps import Intermediate, Layers
+from lighten.compress.steps import Intermediate, Layers, Width
 from lighten.errors import InputError
 from lighten.pipeline import step_from_spec
 from lighten.search.run import Run
@@ -29,7 +29,11 @@ def given_plan(run: Run) -> list[ModelStep]:
     steps = [step_from_spec("model", spec, f"steps[{i}]") for i, spec in enumerate(run.recipe.steps)]
     for i, step in enumerate(steps):
         # Found here and not after the reference was trained for minutes.
-        for kind, most, field in ((Layers, run.full.layers, "count"), (Intermediate, run.full.intermediate, "width")):
+        for kind, most, field in (
+            (Layers, run.full.layers, "count"),
+            (Intermediate, run.full.intermediate, "width"),
+            (Width, run.full.hidden, "hidden"),
+        ):
             if isinstance(step, kind) and (value := getattr(step, field) or 0) > most:
                 raise InputError(f"{field} must be at most {most}, as the model has, but got {value}", f"steps[{i}]")
     return [step for step in steps if isinstance(step, ModelStep)]

@@ -49,7 +49,9 @@ def climb(run: Run) -> tuple[Standing, Reference, list[Candidate]]:
             spare(run, standing.measured, LINEAR, "linear", lambda: measure_linear(standing, reference, linear))
         if plan:
             carry_out(standing, reference, plan)
-        elif not linear_suffices(standing) and not run.no_students:
+        elif linear_suffices(standing):
+            run.no_students = False  # with more time too none would have been trained
+        elif not run.no_students:
             if "frozen" in rungs:
                 spare(run, standing.measured, FROZEN, "frozen", lambda: climb_frozen(standing, reference))
             if "student" in rungs:

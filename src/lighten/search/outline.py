@@ -12,7 +12,14 @@ from lighten.search.rungs.student import affordable_students
 from lighten.search.standing import Standing
 from lighten.search.students.policy import epoch_seconds, margin, next_student
 from lighten.search.students.space import Student
-from lighten.search.timing import MIN_TRAINING, TEACHER_OVER_EPOCH, clock, left_for_students, reference_seconds
+from lighten.search.timing import (
+    AROUND_TRAINING,
+    MIN_TRAINING,
+    TEACHER_OVER_EPOCH,
+    clock,
+    left_for_students,
+    reference_seconds,
+)
 
 TRAINING_OVER_INFERENCE = 3.0
 """Forward, gradients of activations, gradients of weights: a training step costs about three inferences."""
@@ -48,6 +55,20 @@ def reference_forecast(standing: Standing) -> ReferenceForecast:
     if run.unreachable:
         longest = min(NEAREST_MISS, longest)
     return ReferenceForecast(speed, epoch, min(longest, Finetune().epochs * epoch))
+
+
+def no_time_for_students(standing: Standing, costing: float) -> bool:
+    """Whether a build by the clock leaves no student the time that a training takes at least.
+
+    Args:
+        standing: before the first training; the costs of the reference suffice.
+        costing: seconds that costing the shapes will take.
+    """
+    run = standing.run
+    per_text = standing.costs[REFERENCE]["latency_ms"]["p50"] / run.recipe.target.batch / 1000
+    # Each training ends with a look at validation that its clock does not count; then its export is looked at.
+    ahead = reference_forecast(standing).teaching + 2 * AROUND_TRAINING + 3 * len(run.validation) * per_text
+    return left_for_students(run, standing.expected, costing + ahead) < MIN_TRAINING
 
 
 def outline(standing: Standing, rungs: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import torch
 
 from lighten.errors import InputError
 from lighten.measure.quality import compare
-from lighten.measure.statistics import bootstrap_interval
+from lighten.measure.statistics import mean_interval
 from lighten.models.auto import hidden_width, load_auto, positions_of
 from lighten.models.embeddings import Narrowing, narrowed
 from lighten.models.freeze import top_only
@@ -228,7 +228,7 @@ class Classify:
         logits = self._last if model is None else infer(model, encoded, self.pad_id, precision).logits
         examples = self.examples[part]
         if self.many:
-            interval = bootstrap_interval(100 * self._scores(part, logits), np.mean, self.recipe.seed)
+            interval = mean_interval(100 * self._scores(part, logits), group_numbers(examples), self.recipe.seed)
         else:
             said = self._by_text(part, logits).argmax(1)
             truth, groups = np.array(examples.labels), group_numbers(examples)

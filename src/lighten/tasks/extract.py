@@ -17,7 +17,7 @@ import torch
 from lighten.errors import InputError
 from lighten.export.extractor_bundle import add_scoring_graph, can_export, set_words
 from lighten.measure.rouge import rouge_scores
-from lighten.measure.statistics import bootstrap_interval
+from lighten.measure.statistics import mean_interval
 from lighten.measure.summaries import compare_summaries, same_length, usual_length
 from lighten.models.auto import hidden_width, load_auto, positions_of
 from lighten.models.checkpoint import read_config
@@ -26,7 +26,7 @@ from lighten.runtime.extract import Extractor
 from lighten.runtime.folder import read_folder
 from lighten.runtime.sentence_pieces import Scores
 from lighten.runtime.sentences import sentences_of
-from lighten.tasks.job import PARTS, Built, Job, Quality, Setup
+from lighten.tasks.job import PARTS, Built, Job, Quality, Setup, group_numbers
 from lighten.tasks.modify import modified
 from lighten.tasks.policy import limit_of, order_of, peak_rate, tokens_per_step
 from lighten.tasks.sentence_part import SentencePart
@@ -122,7 +122,7 @@ class Extract:
         scores = self._last if model is None else self._scored(model, part, precision)[0]
         self._judged[part] = scores
         values = self._rouge(part, scores, self.words)
-        return Quality(METRIC, bootstrap_interval(values, np.mean, self.recipe.seed), len(values))
+        return Quality(METRIC, mean_interval(values, self._groups(part), self.recipe.seed), len(values))
 
     def deliver(self, folder: Path) -> None:
         """Draw the finished checkpoint as an ONNX graph, and choose the length of its summaries with it."""
@@ -177,7 +177,8 @@ class Extract:
             summaries = part.summaries(self._judged[name], places, self.words, self.how.no_repeat)
             systems = {"model": summaries, **same_length(texts, self.words, self.usual)}
             references = [part.examples.more["summary"][at] for at in places]
-            compared = compare_summaries(texts, references, systems, self.usual, self.recipe.seed)
+            groups, seed = self._groups(name), self.recipe.seed
+            compared = compare_summaries(texts, references, systems, self.usual, seed, groups=groups)
             examples = examples_of(part.examples, places.tolist(), summaries)
             quality["summaries"][name] = {**compared, "examples": examples}
         return quality
@@ -204,6 +205,11 @@ class Extract:
     def _measured_tokens(self, name: str) -> int:
         part = self.parts[name]
         return int(part.rows.lengths[part.pieces_of(self._places(name))].sum())
+
+    def _groups(self, name: str) -> Any:
+        """Return what each of a part's texts that are measured belongs to; None without groups."""
+        groups = group_numbers(self.parts[name].examples)
+        return None if groups is None else groups[self._places(name)]
 
     def _rouge(self, name: str, scores: list[Scores], words: int) -> Any:
         """Return `METRIC` of each of a part's texts that are measured, in points."""

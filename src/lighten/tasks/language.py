@@ -10,7 +10,7 @@ import numpy as np
 from lighten.errors import InputError
 from lighten.models.auto import hidden_width, load_auto, positions_of, special_tokens
 from lighten.models.tokens import Ids, read_tokenizer
-from lighten.tasks.interval import perplexity
+from lighten.tasks.interval import perplexity, tokens_per_batch
 from lighten.tasks.job import PARTS, Built, Job, Quality, Setup
 from lighten.tasks.modify import modified
 from lighten.tasks.policy import limit_of, order_of, peak_rate, tokens_per_step
@@ -170,13 +170,16 @@ class LanguageModeling:
     def look(self, model: Any, precision: Precision) -> Look:
         """Mean loss per predicted token on the validation part; the score is its negative, so that more is better."""
         job = self.job
-        self._last = losses_of(
-            model, self.datasets["validation"], self._evaluation(), precision, strategy=job.strategy, tick=job.tick
-        )
+        self._last = self._losses(model, "validation", precision, strategy=job.strategy, tick=job.tick)
         return Look(-self._last.mean, self._last.mean)
 
+    def _losses(self, model: Any, part: str, precision: Precision, **options: Any) -> Losses:
+        rows = self.datasets[part]
+        budget = tokens_per_batch(rows.lengths)
+        return losses_of(model, rows, self._evaluation(), precision, budget=budget, **options)
+
     def judge(self, model: Any, part: str, precision: Precision) -> Quality:
-        """Measure the finished model's perplexity, with an interval over the rows."""
+        """Measure the finished model's perplexity, with an interval over batches of rows."""
         if model is not None:
-            self._last = losses_of(model, self.datasets[part], self._evaluation(), precision)
+            self._last = self._losses(model, part, precision)
         return Quality("perplexity", perplexity(self._last, self.seed), self._last.total, higher_is_better=False)

@@ -42,7 +42,12 @@ def whole(training: Training, setup: Setup, built: Built) -> Any:
 
 
 def save_model(
-    model: Any, out: Path, source: Path, long: Long | None = None, deliver: Callable[[Path], None] | None = None
+    model: Any,
+    out: Path,
+    source: Path,
+    long: Long | None = None,
+    deliver: Callable[[Path], None] | None = None,
+    limit: int | None = None,
 ) -> None:
     """Write ``out/model``, with a note of what becomes of long texts.
 
@@ -52,13 +57,14 @@ def save_model(
         source: where the tokenizer comes from.
         long: what becomes of long texts; truncated when left out.
         deliver: adds to the checkpoint what serves it without torch.
+        limit: tokens of a sequence as it was trained, for the note; None where nothing was asked for.
 
     Raises:
         BuildError: it cannot be written; the checkpoints are still there.
     """
     with saving("model"), new_folder(out / "model") as folder:
         save_auto(model, folder, source)
-        write_note(folder, long or Long())
+        write_note(folder, long or Long(), limit)
         if deliver is not None:
             deliver(folder)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lighten.errors import InputError
 from lighten.measure.machine import describe
 from lighten.measure.memory import own_peak_mb
 from lighten.pipeline import Clock, read_json, write_json, write_text
@@ -29,6 +28,7 @@ from lighten.train.compiled import keep_few
 from lighten.train.metrics import JsonLines, Sink
 from lighten.train.parallel.memory import held
 from lighten.train.parallel.strategy import Strategy
+from lighten.workshop.finished import refuse_other
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,13 @@ def train(
 
 def _train(order: Order, group: Processes) -> dict[str, Any]:
     recipe, out, base, progress = order.recipe, order.out, order.base, order.progress
-    work = out / "work"
-    clock = Clock(recipe.clock_seconds, work / "clock.json" if group.rank == 0 else None)
-    if order.started is not None:
-        clock.started = order.started
-    if group.rank == 0 and order.restart:
+    work, begun = out / "work", time.monotonic()
+    refuse_other(out, "training")
+    scope, source = group.first(lambda: identify(recipe, base, progress))
+    # Each training has a clock of its own: what another recipe used up in this folder is not charged to this one.
+    clock = Clock(recipe.clock_seconds, work / f"clock-{scope}.json" if group.rank == 0 else None)
+    clock.started = begun if order.started is None else order.started
+    if group.rank == 0 and (order.restart or _model_is_gone(out, scope)):
         forget(work)
         forget_activations(work)
         (out / "result.json").unlink(missing_ok=True)
@@ -96,7 +98,6 @@ def _train(order: Order, group: Processes) -> dict[str, Any]:
     if group.rank == 0:
         forget_leftovers(work)
     group.barrier()
-    scope, source = group.first(lambda: identify(recipe, base, progress))
     known = finished(out, scope)
     if known is not None:
         if group.rank == 0:  # a kill after the result may have left them
@@ -104,7 +105,8 @@ def _train(order: Order, group: Processes) -> dict[str, Any]:
             forget_activations(work)
         progress.note("nothing to do: this training is finished; --restart trains again")
         return known
-    Checkpoints(work / "checkpoints", fingerprint=scope).elapsed()  # another recipe's is refused at once
+    for folder in sorted({work / "checkpoints", *work.glob("checkpoints-*")}):
+        Checkpoints(folder, fingerprint=scope).elapsed()  # another recipe's is refused at once
     table = group.first(lambda: prepare(recipe, work, base, progress, scope))
     job = Job(recipe, source, table.path, work, Strategy(device=group.here.device), clock, progress, group=group)
     task = task_of(job)
@@ -138,7 +140,7 @@ def _train(order: Order, group: Processes) -> dict[str, Any]:
     if group.rank:
         group.barrier()  # the first process measures and writes
         return read_json(out / "result.json")  # type: ignore[no-any-return]
-    save_model(model, out, source, job.long, setup.deliver)
+    save_model(model, out, source, job.long, setup.deliver, _learned_limit(job, setup))
     quality = judged(setup, training, report, model)
     facts = {"scope": scope, "data": table.metrics, "reproduce": order.command}
     result = write_result(out, job, setup, report, settings, quality, predicted, seen, **facts)
@@ -148,6 +150,13 @@ def _train(order: Order, group: Processes) -> dict[str, Any]:
     forget_activations(work)
     group.barrier()
     return result
+
+
+def _learned_limit(job: Job, setup: Setup) -> int | None:
+    """Return the tokens of a sequence that a later compression keeps to; None where it may read all the model can."""
+    recipe = job.recipe
+    asked = recipe.train.max_tokens is not None or (job.long is not None and job.long.strategy != "truncate")
+    return setup.facts.get("max_tokens") if asked and recipe.task == "text-classification" else None
 
 
 def task_of(job: Job) -> Any:
@@ -180,14 +189,21 @@ def sinks_of(recipe: Recipe, out: Path) -> list[Sink]:
 
 def finished(out: Path, scope: str) -> dict[str, Any] | None:
     """Return the result of a finished training of the same recipe, if its model is there."""
+    result = _result_of(out, scope)
+    return result if (out / "model" / "config.json").is_file() else None
+
+
+def _model_is_gone(out: Path, scope: str) -> bool:
+    """Whether this very training came to its end here and its model was removed since: its clock begins anew."""
+    return _result_of(out, scope) is not None and not (out / "model" / "config.json").is_file()
+
+
+def _result_of(out: Path, scope: str) -> dict[str, Any] | None:
     try:
         result: dict[str, Any] = read_json(out / "result.json")
     except (OSError, ValueError):
         return None
-    if result.get("kind") != "training":
-        raise InputError("this folder holds a build; choose another with --out", str(out))
-    there = (out / "model" / "config.json").is_file()
-    return result if result.get("scope") == scope and there else None
+    return result if result.get("scope") == scope else None
 
 
 def _write_recipe(recipe: Recipe, out: Path) -> None:

@@ -13,7 +13,7 @@ from lighten.models.checkpoint import read_config
 from lighten.models.layout import LAYOUTS
 from lighten.models.warm_start import load_from_encoder
 from lighten.tasks.encode import fitted
-from lighten.tasks.interval import perplexity
+from lighten.tasks.interval import perplexity, tokens_per_batch
 from lighten.tasks.job import PARTS, Built, Job, Quality, Setup
 from lighten.tasks.modify import modified
 from lighten.tasks.policy import limit_of, order_of, peak_rate, tokens_per_step
@@ -127,15 +127,19 @@ class Summarize:
     def look(self, model: Any, precision: Precision) -> Look:
         """Mean loss per target token on the validation part; the score is its negative, so that more is better."""
         job = self.job
-        self._last = losses_of(
-            model, self.pairs["validation"], SequenceToSequence(), precision, strategy=job.strategy, tick=job.tick
-        )
+        self._last = self._losses(model, "validation", precision, strategy=job.strategy, tick=job.tick)
         return Look(-self._last.mean, self._last.mean)
 
+    def _losses(self, model: Any, part: str, precision: Precision, **options: Any) -> Losses:
+        rows = self.pairs[part]
+        return losses_of(
+            model, rows, SequenceToSequence(), precision, budget=tokens_per_batch(rows.lengths), **options
+        )
+
     def judge(self, model: Any, part: str, precision: Precision) -> Quality:
-        """Measure the finished model's perplexity per target token, with an interval over the texts."""
+        """Measure the finished model's perplexity per target token, with an interval over batches of texts."""
         if model is not None:
-            self._last = losses_of(model, self.pairs[part], SequenceToSequence(), precision)
+            self._last = self._losses(model, part, precision)
         interval = perplexity(self._last, self.recipe.seed)
         return Quality("perplexity", interval, self._last.total, higher_is_better=False)
 

@@ -16,7 +16,7 @@ from lighten.models.tokens import lengths, read_tokenizer, special_ends
 from lighten.models.writing import Writing, generation_config, write_summaries
 from lighten.runtime.chunk_and_merge import summarise_long
 from lighten.tasks.encode import long_of
-from lighten.tasks.job import Job
+from lighten.tasks.job import Job, group_numbers
 
 METRIC = "rougeL"
 """Of the measures, the one that is the quality; the others stand beside it."""
@@ -104,13 +104,14 @@ class Written:
             examples, places = self.job.examples(part), self._places(part)
             left = None if seconds is None else seconds * number / len(PARTS) - (time.perf_counter() - begun)
             summaries = self._within(model, [examples.texts[place] for place in places], left)
-            places = places[: len(summaries)]
+            places, groups = places[: len(summaries)], group_numbers(examples)
             compared = compare_summaries(
                 [examples.texts[place] for place in places],
                 [examples.more["summary"][place] for place in places],
                 {"model": summaries},
                 length,
                 self.job.recipe.seed,
+                groups=None if groups is None else groups[places],
             )
             value = compared["systems"]["model"][METRIC]
             quality[part] = {"metric": METRIC, **value, "n": len(places)}

@@ -204,7 +204,8 @@ class Checkpoints:
         found = self._read(LAST, verify) or self._read(PREVIOUS, verify)
         if found is not None and found[0]["fingerprint"] != self.fingerprint:
             raise InputError(
-                "the checkpoint is of another training (its recipe, data or model differ); remove it to start anew",
+                "the checkpoint is of another training (its recipe, data or model differ); remove it, or "
+                "train with --restart, to start anew",
                 str(found[1].folder),
             )
         return found

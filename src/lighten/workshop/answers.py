@@ -103,5 +103,7 @@ def chance_of_class_floors(work: Work, predicted: Sequence[int], reference: Sequ
     floors = class_floors(work)
     if not floors:
         return 1.0
-    truth = np.array(work.validation.labels)
-    return chance_of_floors(truth, np.array(reference), np.array(predicted), floors, work.recipe.seed)
+    truth, names = np.array(work.validation.labels), work.validation.groups
+    groups = None if names is None else number_groups(names)
+    said = np.array(reference), np.array(predicted)
+    return chance_of_floors(truth, *said, floors, work.recipe.seed, groups=groups)

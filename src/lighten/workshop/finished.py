@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from lighten.errors import InputError
 from lighten.pipeline import Journal, new_folder, read_json
 from lighten.pipeline.artifact import MANIFEST
 from lighten.pipeline.files import checksum
@@ -26,6 +27,28 @@ def finished(out: Path, scope: str) -> dict[str, Any] | None:
             return None
     result: dict[str, Any] = read_json(out / "result.json")
     return result
+
+
+KINDS = {"training": "a training", "compression": "a compression", "build": "a build"}
+
+
+def refuse_other(out: Path, kind: str) -> None:
+    """Refuse a run folder with the result of another kind of work: it would be replaced, its model too.
+
+    Args:
+        out: the run folder.
+        kind: of the work that is about to begin, one of `KINDS`.
+
+    Raises:
+        InputError: the folder holds another.
+    """
+    try:
+        result = read_json(out / "result.json")
+    except (OSError, ValueError):
+        return
+    found = result.get("kind", "build") if isinstance(result, dict) else kind
+    if found != kind and found in KINDS:
+        raise InputError(f"this folder holds {KINDS[found]}; choose another with --out", str(out))
 
 
 def deliver_model(folder: Path, out: Path) -> None:

@@ -138,6 +138,17 @@ def check_class_floors(budget: Budget, counts: Mapping[str, int]) -> None:
             raise InputError(f"label {label!r} has no example on test, so its floor cannot be checked", where)
 
 
+def unchecked_classes(budget: Budget, counts: Mapping[str, int]) -> list[str]:
+    """Return the classes of which a floor under every class says nothing: those without an example on test.
+
+    Args:
+        budget: with or without such a floor.
+        counts: examples on test by label.
+    """
+    floors = budget.quality_per_class
+    return [] if floors is None or isinstance(floors, dict) else [label for label, n in counts.items() if not n]
+
+
 def all_limits(budget: Budget, metrics: dict[str, Any]) -> list[Limit]:
     """Return every limit that one model can meet or miss."""
     quality = metrics.get("quality")

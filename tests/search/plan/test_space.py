@@ -42,12 +42,12 @@ def test_narrower_hidden_states_are_looked_at_where_too_few_shapes_are_within_th
 
 
 def test_folders_and_pieces_are_those_of_the_tokenizers(opened: Open) -> None:
-    run = opened(search={"vocabulary": ["used", "full"], "layers": [1]})
-    space = space_of(run)
-    assert set(space.folders) == set(space.pieces) == {"used", "full"}
-    assert space.folders["full"] == run.model and space.pieces["full"] == run.full.vocabulary
-    assert 0 < space.pieces["used"] < run.full.vocabulary
-    assert (space.folders["used"] / "tokenizer.json").is_file()
+    full, used = (space_of(opened(search={"vocabulary": [word], "layers": [1]})) for word in ("full", "used"))
+    run = opened()
+    assert set(full.folders) == set(full.pieces) == {"full"} and set(used.folders) == {"used"}
+    assert full.folders["full"] == run.model and full.pieces["full"] == run.full.vocabulary
+    assert 0 < used.pieces["used"] < run.full.vocabulary
+    assert (used.folders["used"] / "tokenizer.json").is_file()
 
 
 def test_few_points_are_all_measured(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,3 +102,10 @@ def test_settings_of_the_distillation_are_part_of_name_and_plan_and_not_of_the_s
     assert student.shape_only == Student(2, 768, "used")
     distil = next(step for step in plan_of(Point(student, "none"), FULL, Distil()) if isinstance(step, Distil))
     assert distil.temperature == 4.0
+
+
+def test_two_vocabularies_of_one_name_are_not_mixed() -> None:
+    with pytest.raises(InputError, match=r"search.vocabulary: 'used' and 'full'"):
+        enumerate_points(FULL, Search(vocabulary=["used", "full"]), can_trim=True)
+    points = enumerate_points(FULL, Search(vocabulary=["used", 8000]), can_trim=True)
+    assert len({point.name(FULL) for point in points}) == len(points)

@@ -107,3 +107,13 @@ def test_rows_sentence_and_table():
     assert lines[0] == ",".join((*COLUMNS, *QUALITY)) and len(lines) == 21
     assert sum("memory: about" in line for line in lines) == 4
     assert sentence_of({"what": ["training"], "points": []}) == "0 of 0 points measured"
+
+
+def test_no_attention_at_all_is_not_recommended():
+    def point(kind, seconds):
+        return {"kind": kind, "tokens": 512, "what": "forward", "seconds": seconds}
+
+    points = [point("full", 0.1), point("window", 0.08), point("identity", 0.05), point("plain", 0.07)]
+    assert "window takes 0.08 s" in sentence_of({"what": ["forward"], "points": points})
+    without = [one for one in points if one["kind"] != "window"]
+    assert sentence_of({"what": ["forward"], "points": without}) == "3 of 3 points measured"

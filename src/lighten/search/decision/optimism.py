@@ -76,7 +76,7 @@ def expected_optimism(
     base = names.index(reference)
     point = np.asarray(values, dtype=np.float64)
     deltas = draws - draws[:, [base]]
-    spread = deltas.std(axis=0)
+    spread = (draws if (recipe.budget.quality or 0) >= 0 else deltas).std(axis=0)
     if recalls is None:
         recalls = Recalls({}, np.empty((0, len(names))), np.empty((len(draws), 0, len(names))))
     classes = _Classes(recalls, base)
@@ -145,9 +145,7 @@ def _with(
 def _chance(value: float, delta: float, spread: float, floor: float | None) -> float:
     if floor is None:
         return 1.0
-    if floor >= 0:
-        return 1.0 if value >= floor else 0.0
-    return _above(delta - floor, spread)
+    return _above((delta if floor < 0 else value) - floor, spread)
 
 
 def _above(room: float, spread: float) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 from lighten.compress.step import ModelStep
 from lighten.compress.steps import Intermediate, Layers, Quantise, Vocabulary, Width
+from lighten.errors import InputError
 from lighten.models.layout import Shape
 from lighten.models.pieces import can_trim
 from lighten.search.cost.cache import conditions_of
@@ -72,6 +73,7 @@ def space_of(run: Run) -> Space:
     Raises:
         InputError: depths, widths or steps that the model does not have.
     """
+    _check_target(run)
     steps, rungs, notes = given_plan(run), given_rungs(run), []
     if steps:
         point, odd = point_of(steps, run)
@@ -83,6 +85,15 @@ def space_of(run: Run) -> Space:
         points = _points(run) if students else []
     wanted = {point.student.vocabulary for point in points}
     return Space(rungs, tuple(points), {v: trimmed_tokenizer(run, v) for v in wanted}, tuple(notes))
+
+
+def _check_target(run: Run) -> None:
+    """Refuse to time texts that the model does not read at once and that nothing is to become of."""
+    tokens, most = run.recipe.target.tokens, run.max_tokens
+    if tokens <= most or run.long.strategy != "truncate":
+        return
+    why = f"; no text of the data is longer, the model could read {run.full.positions}" * (most < run.full.positions)
+    raise InputError(f"{tokens} tokens, but the model will read at most {most} at once{why}", "target.tokens")
 
 
 def _points(run: Run) -> list[Point]:

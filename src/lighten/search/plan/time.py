@@ -11,7 +11,7 @@ from typing import Any
 from lighten.pipeline import Clock
 from lighten.search.cost.shapes import REFERENCE
 from lighten.search.decision.reach import unreachable
-from lighten.search.outline import ReferenceForecast, outline, reference_forecast
+from lighten.search.outline import ReferenceForecast, no_time_for_students, outline, reference_forecast
 from lighten.search.plan.points import Costed
 from lighten.search.plan.space import Space, within_size
 from lighten.search.run import Run
@@ -66,12 +66,22 @@ def expect(run: Run, rungs: Sequence[str], costed: dict[str, Costed], opening: f
         costs: seconds that costing shapes will take, see `costing_seconds`.
 
     Returns:
-        ``seconds`` by stage, ``epoch`` of the reference in seconds, ``limit`` of the clock or None, ``sentence``.
+        ``seconds`` by stage, ``epoch`` of the reference in seconds, ``limit`` of the clock or None, ``no_students``:
+        whether the clock leaves no time for any, ``sentence``.
     """
     standing = standing_of(run, costed, opening + costs)
+    before = standing_of(run, costed, opening)
+    before.run.unreachable = []  # as in the build, which knows of it after the costs
+    without = run.by_clock and "student" in rungs and no_time_for_students(before, costs)
+    if without:  # then the build costs no shape but the reference's
+        costs /= len(costed)
+        standing = standing_of(run, {REFERENCE: costed[REFERENCE]}, opening + costs)
+        standing.run.unreachable = []  # of what is not costed nothing is known
     run, expected, reference = standing.run, standing.expected, reference_forecast(standing)
     stages = {"data": opening, "costs": costs, REFERENCE: reference.seconds}
-    if "student" in rungs or not rungs:
+    if without:
+        stages["students"] = 0.0
+    elif "student" in rungs or not rungs:
         stages["teacher"] = reference.teaching - reference.seconds
         stages["students"] = _students(standing, reference)
     stages["validation"] = (1 if run.by_clock else 2) * expected.validations  # the clock keeps one free
@@ -81,7 +91,8 @@ def expect(run: Run, rungs: Sequence[str], costed: dict[str, Costed], opening: f
         "total": round(sum(stages.values()), 1),
         "epoch": round(reference.epoch, 1),
         "limit": 60 * run.recipe.budget.build_minutes if run.by_clock else None,
-        "sentence": outline(standing, rungs),
+        "no_students": without,
+        "sentence": outline(standing, rungs) + ("; no time for students" if without else ""),
     }
 
 

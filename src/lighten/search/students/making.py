@@ -16,7 +16,6 @@ from lighten.search.candidate import Candidate
 from lighten.search.run import Run
 from lighten.search.students.space import Student, capacity
 from lighten.workshop.answers import chance_of_class_floors, quality_on_validation
-from lighten.workshop.limits import quality_limit
 
 
 def trimmed_tokenizer(run: Run, vocabulary: Any) -> tuple[Path, int]:
@@ -114,11 +113,5 @@ def judge(run: Run, candidate: Candidate, predicted: list[int], reference: list[
     candidate.metrics["quality"], compared = quality_on_validation(run, predicted, reference)
     candidate.answers = list(predicted)
     floor = run.recipe.budget.quality
-    if floor is None:
-        candidate.chance = 1.0
-    elif floor < 0:
-        candidate.chance = compared.probability_at_least(floor)
-    else:
-        limit = quality_limit(run.recipe.budget, candidate.metrics["quality"])
-        candidate.chance = 1.0 if limit is not None and limit.met else 0.0
-    candidate.chance = min(candidate.chance, chance_of_class_floors(run, predicted, reference))
+    held = 1.0 if floor is None else compared.probability_at_least(floor)
+    candidate.chance = min(held, chance_of_class_floors(run, predicted, reference))

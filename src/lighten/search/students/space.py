@@ -141,6 +141,8 @@ def enumerate_points(full: Shape, search: Search, can_trim: bool, small: bool = 
             "this model's tokenizer cannot be trimmed (only BPE, Unigram and WordPiece can); use [full]",
             "search.vocabulary",
         )
+    if len({"used", "full"} & set(vocabularies)) == 2:
+        raise InputError("'used' and 'full' are not compared in one build; name one of them", "search.vocabulary")
     formats = search.quantise or ["int8", "none"]
     points = [
         Point(Student(depth, width, vocabulary, hidden), quantise)

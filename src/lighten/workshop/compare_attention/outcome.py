@@ -102,7 +102,12 @@ def sentence_of(document: Mapping[str, Any]) -> str:
         if row["what"] == what and row["seconds"]:
             by_length.setdefault(row["tokens"], {})[row["kind"]] = row["seconds"]
     work = {"forward": "forward", "training": "forward and backward"}[what]
-    compared = {tokens: times for tokens, times in by_length.items() if "full" in times and len(times) > 1}
+    # Nobody has a use for no attention at all; plain is full attention drawn in another way.
+    useful = {
+        tokens: {kind: seconds for kind, seconds in times.items() if kind not in ("identity", "plain")}
+        for tokens, times in by_length.items()
+    }
+    compared = {tokens: times for tokens, times in useful.items() if "full" in times and len(times) > 1}
     if not compared:
         measured = sum(1 for row in document["points"] if row["seconds"])
         return f"{measured} of {len(document['points'])} points measured"
