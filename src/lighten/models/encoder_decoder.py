@@ -16,6 +16,10 @@ BART_OFFSET = 2
 """Rows of BART's position tables before the first token's."""
 
 
+UNWRITTEN = ("distilbert", "modernbert")
+"""Encoders that transformers gives no decoder with cross attention."""
+
+
 @dataclass(frozen=True)
 class CrossAttention:
     """Attention to the encoder; `key_value` joins key and value in one matrix [hidden, 2 hidden]."""
@@ -58,7 +62,7 @@ def can_draw(config: Mapping[str, Any]) -> bool:
     if config.get("model_type") == "bart":
         return True
     halves = [config.get(half) or {} for half in ("encoder", "decoder")]
-    known = all(half.get("model_type") in LAYOUTS and half["model_type"] != "distilbert" for half in halves)
+    known = all(half.get("model_type") in LAYOUTS and half["model_type"] not in UNWRITTEN for half in halves)
     return config.get("model_type") == "encoder-decoder" and known
 
 
