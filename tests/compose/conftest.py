@@ -36,10 +36,10 @@ def write_reviews(file: Path, rows: int = 240) -> Path:
     return file
 
 
-def write_fitted(folder: Path, labels: tuple[str, ...] = ("bad", "good"), layers: int = 2) -> Path:
-    """Write a BERT with a head for the labels, as after fine-tuning."""
+def write_fitted(folder: Path, labels: tuple[str, ...] = ("bad", "good"), layers: int = 2, kind: str = "bert") -> Path:
+    """Write an encoder with a head for the labels, as after fine-tuning."""
     folder.mkdir(parents=True)
-    config = make_config("bert", write_tokenizer(folder), layers=layers, classes=len(labels))
+    config = make_config(kind, write_tokenizer(folder), layers=layers, classes=len(labels))
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
     make_model(config).save_pretrained(folder)

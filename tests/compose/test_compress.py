@@ -14,6 +14,7 @@ from tests.helpers.checkpoints import check_loads
 import lighten
 from lighten.compose import classification
 from lighten.compress.steps import Layers, Vocabulary
+from lighten.errors import InputError
 from lighten.measure import instruments
 from lighten.pipeline.compression_result import compression_json_schema, is_compression, read_compression
 
@@ -167,3 +168,31 @@ def test_seven_techniques_compose(unweighed, compress, tmp_path):
     assert any(row["note"] for row in result.steps)  # sparsity is not faster, and the step says so
     check_loads(result.model_folder)
     assert lighten.load(result.model_folder).self_test() == []
+
+
+def test_a_modernbert_from_training_to_a_folder_that_needs_no_torch(unweighed, reviews, compress, tmp_path):
+    """Layers keep their kinds on the way, and a step that it cannot take is refused."""
+    source = write_fitted(tmp_path / "source", layers=4, kind="modernbert")
+    recipe = {
+        "task": "text-classification",
+        "data": {"train": str(reviews), "text": "review", "label": "verdict"},
+        "model": str(source),
+        "target": {"tokens": 16, "threads": 1},
+        "train": {"epochs": 2, "learning_rate": 3e-3, "precision": "fp32"},
+    }
+    lighten.train(recipe, tmp_path / "trained")
+    teacher = tmp_path / "trained/model"
+    with pytest.raises(InputError, match=r"steps\[0\]: step 'width' takes bert, .* but the model is a modernbert"):
+        compress("width=16,int8", tmp_path / "refused", teacher)
+    compress("layers=2,vocabulary,int8", tmp_path / "run", teacher)
+    model = tmp_path / "run/model"
+    check_loads(model)
+    config = json.loads((model / "config.json").read_text())
+    assert config["layer_types"] == ["sliding_attention", "full_attention"]  # the second and the last of four
+    code = (
+        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None; import lighten.runtime as runtime;"
+        f"model = runtime.load({str(model)!r}); assert model.self_test() == [];"
+        "print(*(p.label for p in model.predict(['a great film ' * 40, 'dull'])))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert len(said.split()) == 2 and set(said.split()) <= {"bad", "good"}

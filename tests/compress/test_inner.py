@@ -30,6 +30,19 @@ def test_other_widths_match_relations():
     assert not plan_inner(Distil(relations=False), NARROW, BASE).any
 
 
+def test_nothing_looks_at_queries_that_are_in_one_module_with_keys():
+    fused = Side(6, 768, 12, apart=False)
+    assert not plan_inner(Distil(), NARROW, fused).any and not plan_inner(Distil(), fused, LARGE).any
+    assert plan_inner(Distil(), fused, BASE).last_states
+    for student, teacher, who in ((NARROW, fused, "teacher"), (fused, LARGE, "student")):
+        for step in (Distil(relations=True), Distil(attention_weight=1)):
+            with pytest.raises(InputError, match=f"the {who}'s queries, keys and values are one module's"):
+                plan_inner(step, student, teacher)
+    with pytest.raises(InputError, match=r"steps\[1\]: attention_weight of 'distil' takes bert, .* is a modernbert"):
+        Distil(attention_weight=1).check_model({"model_type": "modernbert"}, "steps[1]")
+    Distil().check_model({"model_type": "modernbert"}, "steps[1]")
+
+
 def test_everything_that_is_asked_for():
     step = Distil(layers="uniform", projection=True, relations=True, relation_layer=10, attention_weight=2.0)
     plan = plan_inner(step, NARROW, BASE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.helpers.checkpoints import KINDS, check_loads, same_state
+from tests.helpers.checkpoints import ALL_KINDS, check_loads, same_state
 
 from lighten.compress.importance import importance_of
 from lighten.compress.intermediate import shares_kept
@@ -14,7 +14,7 @@ from lighten.models.checkpoint import read_config, read_state
 from lighten.models.slicing import keep_neurons
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_intermediate(checkpoints, target, make_context, kind):
     facts = Intermediate(width=24).apply(checkpoints[kind], target, make_context())
     assert (facts["kept"], facts["of"], facts["importance"]) == (24, 64, "magnitude")

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import torch
-from tests.helpers.checkpoints import KINDS, check_loads, same_state, write_model
+from tests.helpers.checkpoints import ALL_KINDS, check_loads, same_state, write_model
 
 from lighten.compress.layer_scores import LayerScores
 from lighten.compress.steps import Frozen, Layers
@@ -36,7 +36,7 @@ def deep(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_layers(checkpoints, target, make_context, kind):
     metrics = Layers(count=1).apply(checkpoints[kind], target, make_context())
     assert metrics == {"kept": [1], "of": 2}

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from pydantic import ValidationError
-from tests.helpers.checkpoints import token_batch
+from tests.helpers.checkpoints import check_loads, token_batch
 
 from lighten.compress import steps as registered
 from lighten.compress.steps import (
@@ -137,6 +137,38 @@ def test_the_result_can_be_drawn_and_follows_the_seed(step, bert, tmp_path, make
     assert logits.shape == (3, 2) and np.isfinite(logits).all()
     assert (tmp_path / "1/tokenizer.json").is_file()
     assert read_config(tmp_path / "1")["model_type"] == ("electra" if step.name == "factorise" else "bert")
+
+
+def post_norm_only(step) -> bool:
+    """Whether a step is for encoders whose norms are behind their sums."""
+    cut = isinstance(step, Student) and step.init != "random"
+    judged = isinstance(step, Intermediate) and step.importance != "magnitude"
+    return cut or judged or isinstance(step, Width | Norm | Factorise | QuantisationAwareTraining)
+
+
+@every
+def test_a_modernbert_is_taken_or_refused_before_any_work(step, checkpoints, tmp_path, make_context, teacher):
+    source = checkpoints["modernbert"]
+    config = read_config(source)
+    if post_norm_only(step):
+        with pytest.raises(InputError, match=r"steps\[3\]: .* takes bert, .*, but the model is a modernbert"):
+            step.check_model(config, "steps[3]")
+        with pytest.raises(InputError, match="but the model is a modernbert"):
+            apply(step, source, tmp_path / "1", make_context, teacher)
+        assert not list((tmp_path / "1").iterdir())
+        return
+    step.check_model(config, "steps[3]")
+    apply(step, source, tmp_path / "1", make_context, teacher)
+    session = onnxruntime.InferenceSession(
+        graph_of(tmp_path / "1").SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    ids, mask = token_batch(60, 3, 8, 0)
+    feeds = {"input_ids": ids, "attention_mask": mask}
+    (logits,) = session.run(["logits"], {i.name: feeds[i.name] for i in session.get_inputs()})
+    assert logits.shape == (3, 2) and np.isfinite(logits).all()
+    assert read_config(tmp_path / "1")["model_type"] == "modernbert"
+    if step.name not in ("linear", "static", "frozen", "sparsify"):
+        check_loads(tmp_path / "1")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.helpers.checkpoints import KINDS, sentences
+from tests.helpers.checkpoints import ALL_KINDS, sentences
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from lighten.errors import InputError
@@ -31,7 +31,7 @@ def bundle(target: Path, checkpoint: Path, serving: Serving = SERVING, **options
     return target
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=ALL_KINDS)
 def folder(request, checkpoints, tmp_path_factory):
     return bundle(tmp_path_factory.mktemp("bundle") / "model", checkpoints[request.param])
 

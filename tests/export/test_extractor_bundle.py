@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from tests.helpers.checkpoints import KINDS, sentences, token_batch, vocabulary, write_model
+from tests.helpers.checkpoints import ALL_KINDS, sentences, token_batch, vocabulary, write_model
 
 from lighten.errors import InputError
 from lighten.export.extractor_bundle import add_scoring_graph, can_export
@@ -52,7 +52,7 @@ def compare(model, folder, pad, lengths=(1, 5, 17, 31)):
         assert np.allclose(found[mask == 1], expected[mask == 1], atol=2e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_the_graph_says_what_transformers_says(kind, tmp_path):
     source = write_model(tmp_path / kind, kind)
     model = write_folder(source, tmp_path / "model")

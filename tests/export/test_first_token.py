@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from tests.helpers.checkpoints import KINDS, token_batch, vocabulary
 
-from lighten.export import graph as graph_module
+from lighten.export import states as states_module
 from lighten.export.first_token import first_of
 from lighten.export.graph import Precision, encoder_graph
 from lighten.models.attention.pattern import Pattern
@@ -33,7 +33,9 @@ def run(graph: onnx.ModelProto, ids: Any, mask: Any) -> Any:
 def whole(encoder: Encoder, precision: Precision, monkeypatch: pytest.MonkeyPatch) -> onnx.ModelProto:
     """Draw all tokens of the last layer, and take the first of what comes out."""
     with monkeypatch.context() as patched:
-        patched.setattr(graph_module, "first_token_layer", lambda draw, x, *rest: first_of(draw, draw.layer(x, *rest)))
+        patched.setattr(
+            states_module, "first_token_layer", lambda draw, x, *rest: first_of(draw, draw.layer(x, *rest))
+        )
         return encoder_graph(encoder, precision)
 
 

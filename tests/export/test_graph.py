@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from tests.helpers.checkpoints import KINDS, POSITIONS, make_config, make_model, token_batch, vocabulary
+from tests.helpers.checkpoints import ALL_KINDS, POSITIONS, make_config, make_model, token_batch, vocabulary
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from lighten.errors import InputError
@@ -45,7 +45,7 @@ def read(folder: Path) -> tuple[Encoder, int]:
     return encoder_from_state(config, read_state(folder)), int(config["pad_token_id"])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_fp32_logits_equal_transformers(checkpoints, kind):
     encoder, padding = read(checkpoints[kind])
     graph = session(encoder_graph(encoder))
@@ -59,7 +59,7 @@ def test_fp32_logits_equal_transformers(checkpoints, kind):
     assert np.concatenate(spread).std() > 0.1  # logits that hardly move would prove nothing
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 @pytest.mark.parametrize("bits", [7, 8])
 def test_int8_logits_are_close(checkpoints, kind, bits):
     encoder, padding = read(checkpoints[kind])
@@ -81,7 +81,7 @@ def test_int8_stores_the_matrices_in_int8(bert):
     assert values.max() == 63
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_text_alone_and_padded_in_a_batch_agree(checkpoints, kind):
     encoder, padding = read(checkpoints[kind])
     graph = session(encoder_graph(encoder))
@@ -92,7 +92,7 @@ def test_a_text_alone_and_padded_in_a_batch_agree(checkpoints, kind):
         np.testing.assert_allclose(alone[0], together[row], atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_without_a_head_it_gives_features(checkpoints, kind):
     encoder, padding = read(checkpoints[kind])
     graph = encoder_graph(replace(encoder, head=()))

@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from tests.helpers.checkpoints import KINDS, POSITIONS, token_batch, vocabulary
+from tests.helpers.checkpoints import ALL_KINDS, POSITIONS, token_batch, vocabulary
 
 from lighten.export import drawing
 from lighten.export.graph import Precision, encoder_graph
@@ -63,7 +63,7 @@ def run(opened: onnxruntime.InferenceSession, ids: Any, mask: Any) -> Any:
     return opened.run(None, {"input_ids": ids, "attention_mask": mask})[0]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 @pytest.mark.parametrize("format_", FORMATS)
 def test_the_graph_computes_what_the_emulation_computes(checkpoints, kind, format_):
     encoder, padding = read(checkpoints[kind])
@@ -84,7 +84,7 @@ def test_the_graph_computes_what_the_emulation_computes(checkpoints, kind, forma
     assert errors.mean() < 0.2 * own.mean()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_the_emulation_in_fp32_is_the_graph(checkpoints, kind):
     encoder, padding = read(checkpoints[kind])
     ids, mask = batch(padding, 7, 13)

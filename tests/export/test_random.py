@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from tests.helpers.checkpoints import KINDS, write_model
+from tests.helpers.checkpoints import ALL_KINDS, write_model
 
 from lighten.export.bundle import Serving
 from lighten.export.graph import Precision, encoder_graph
 from lighten.export.random import write_random
 from lighten.models.checkpoint import read_config, read_state
 from lighten.models.encoder import encoder_from_state, random_encoder
-from lighten.models.layout import Shape, config_for, shape_of
+from lighten.models.layout import Shape, shape_of
+from lighten.models.resized import config_for
 from lighten.runtime import load
 
 SERVING = Serving(("bad", "good"), 32, 1)
@@ -26,7 +27,7 @@ def write(target: Path, checkpoint: Path, shape: Shape, int8: bool = False, seed
     return target
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 @pytest.mark.parametrize("int8", [False, True])
 def test_it_loads_and_predicts_without_weights(tmp_path, checkpoints, kind, int8):
     config = read_config(checkpoints[kind])
@@ -44,7 +45,7 @@ def test_it_loads_and_predicts_without_weights(tmp_path, checkpoints, kind, int8
     assert read_config(folder)["vocab_size"] == 500
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 @pytest.mark.parametrize("int8", [False, True])
 def test_the_drawing_has_the_operators_and_sizes_of_the_real_one(tmp_path, checkpoints, kind, int8):
     config = read_config(checkpoints[kind])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 from tests.export.test_graph import expected, run, session
-from tests.helpers.checkpoints import KINDS, token_batch, vocabulary, write_model
+from tests.helpers.checkpoints import ALL_KINDS, token_batch, vocabulary, write_model
 
 from lighten.errors import InputError
 from lighten.export.draw import Graph
@@ -74,7 +74,7 @@ def test_a_row_of_padding_alone_is_no_nan(fields):
     assert np.isfinite(opened.run(None, {"joined": joined, "input_ids": mask, "attention_mask": mask})[0]).all()
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=ALL_KINDS)
 def longer(request, tmp_path_factory):
     """A tiny classifier of three layers for 4,096 tokens, two of them with a window."""
     root = tmp_path_factory.mktemp("longer")

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 KINDS = ("bert", "roberta", "electra", "distilbert")
+ALL_KINDS = (*KINDS, "modernbert")
+"""With the type whose layers norm what they read."""
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 GOOD = ["great", "good", "warm", "triumph", "funny"]
 BAD = ["bad", "dull", "mess", "boring", "rotten"]
@@ -76,6 +78,8 @@ def make_config(kind: str, pieces: int, padding: int = 0, layers: int = 2, class
         }
     if kind == "electra":
         sizes["embedding_size"] = 16
+    if kind == "modernbert":  # layers: full, local, local, full; a window of 4 tokens on each side
+        sizes |= {"local_attention": 8, "bos_token_id": 5, "eos_token_id": 6, "cls_token_id": 5, "sep_token_id": 6}
     return AutoConfig.for_model(kind, **{**common, **sizes, **changes})
 
 
@@ -155,7 +159,7 @@ def _shared(root: Path, kind: str) -> Path:
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One two-layer checkpoint folder per kind, for the whole session: never write into them."""
     root = tmp_path_factory.getbasetemp() / "tiny-checkpoints"
-    return {kind: _shared(root, kind) for kind in KINDS}
+    return {kind: _shared(root, kind) for kind in ALL_KINDS}
 
 
 @pytest.fixture(scope="session")

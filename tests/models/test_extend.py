@@ -201,7 +201,7 @@ def test_weights_without_the_table(bert):
     state = {n: v for n, v in read_state(bert).items() if "position" not in n}
     with pytest.raises(InputError, match=r"no bert\.embeddings\.position_embeddings\.weight"):
         extend(read_config(bert), state, Extension())
-    with pytest.raises(InputError, match=r"'local_attention' must be a whole number but is '8'"):
+    with pytest.raises(InputError, match=r"'local_attention' must be a whole number of at least 2 but is '8'"):
         extend({**MODERN, "local_attention": "8"}, state, Extension(9000))
     with pytest.raises(InputError, match=r"'max_position_embeddings' must be a whole number but is None"):
         extend({**read_config(bert), "max_position_embeddings": None}, state, Extension())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.helpers.checkpoints import KINDS, make_config, make_model
+from tests.helpers.checkpoints import ALL_KINDS, make_config, make_model
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
@@ -53,7 +53,7 @@ def loss_of(model: Any) -> torch.Tensor:
     return model(input_ids=IDS, attention_mask=MASK, **more).logits.square().mean()
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=ALL_KINDS)
 def model(request) -> Any:
     return make_model(make_config(request.param, 90, padding=0, layers=3))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.helpers.checkpoints import KINDS, POSITIONS, make_config
+from tests.helpers.checkpoints import ALL_KINDS, POSITIONS, make_config
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from lighten.errors import InputError
 from lighten.models.checkpoint import read_config, read_state
-from lighten.models.layout import LAYOUTS, Shape, config_for, names_of, number_of, shape_of, table_width
+from lighten.models.layout import LAYOUTS, Shape, names_of, number_of, shape_of, table_width
+from lighten.models.resized import config_for
 from lighten.models.width import Size, config_of_size
 
 
@@ -17,26 +18,28 @@ def test_shape_of_is_what_transformers_reads(kind):
     padding = 1 if LAYOUTS[kind].position_offset else 0
     config = make_config("roberta" if padding else kind, 90, padding, layers=3, classes=5)
     shape = shape_of({**config.to_dict(), "model_type": kind}, 5)
-    assert shape == Shape(3, 32, 4, 64, 90, POSITIONS, 5)
+    assert shape == Shape(3, 32, 4, 64, 90, POSITIONS, 5, pre_norm=kind == "modernbert")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_every_name_is_in_the_checkpoint(checkpoints, kind):
     names, state = names_of(read_config(checkpoints[kind])), read_state(checkpoints[kind])
     at = names.prefix + names.layer.format(i=1)
     parts = [at + getattr(names, part) for part in ("query", "key", "value", "attention_out", "up", "down")]
     for name in (*parts, at + names.attention_norm, at + names.norm, *(name for name, _ in names.head)):
-        assert name + ".weight" in state and name + ".bias" in state
+        assert name + ".weight" in state and (name + ".bias" in state or names.pre_norm)
+    if names.pre_norm:
+        assert {names.prefix + names.final_norm + ".weight", names.head_norm + ".weight"} <= set(state)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_encoder_parameters_are_those_of_the_layers(checkpoints, kind):
     model = AutoModelForSequenceClassification.from_pretrained(checkpoints[kind])
-    matrices = sum(p.numel() for n, p in model.named_parameters() if ".layer." in n and p.dim() == 2)
+    matrices = sum(p.numel() for n, p in model.named_parameters() if ".layer" in n and p.dim() == 2)
     assert shape_of(read_config(checkpoints[kind]), 2).encoder_parameters == matrices
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_config_for_is_read_back(checkpoints, kind):
     config = read_config(checkpoints[kind])
     shape = shape_of(config, 2).with_(layers=1, hidden=48, heads=6, intermediate=40, vocabulary=77)
@@ -89,3 +92,9 @@ def test_unsupported_types_are_named():
 def test_a_number_that_is_none(value):
     with pytest.raises(InputError, match="'n_layers' must be a whole number but is"):
         number_of({"model_type": "distilbert", "n_layers": value}, "num_hidden_layers")
+
+
+def test_rotary_positions_have_no_table(checkpoints):
+    for kind, rows in (("bert", 102 + POSITIONS), ("modernbert", 102)):
+        config = read_config(checkpoints[kind])
+        assert shape_of(config, 2).table_rows == rows == config["vocab_size"] + (POSITIONS if kind == "bert" else 0)

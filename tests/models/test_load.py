@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.helpers.checkpoints import KINDS
+from tests.helpers.checkpoints import ALL_KINDS
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from lighten.errors import InputError
@@ -19,7 +19,7 @@ from lighten.models.load import load_classifier, save_classifier
 from lighten.pipeline.files import read_json, write_json
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=ALL_KINDS)
 def kind(request) -> str:
     return str(request.param)
 

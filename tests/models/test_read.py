@@ -7,14 +7,14 @@ import shutil
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tests.helpers.checkpoints import KINDS
+from tests.helpers.checkpoints import ALL_KINDS
 
 from lighten.models.checkpoint import read_config, read_state
 from lighten.models.encoder import encoder_from_state
 from lighten.models.read import read_encoder
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_classifier_of_transformers(checkpoints, kind):
     found = read_encoder(checkpoints[kind])
     wanted = encoder_from_state(read_config(checkpoints[kind]), read_state(checkpoints[kind]))

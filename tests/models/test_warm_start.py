@@ -5,6 +5,7 @@ import torch
 
 from lighten.errors import InputError
 from lighten.models.auto import hidden_width, load_auto, positions_of, save_auto, special_tokens, written_positions
+from lighten.models.encoder_decoder import can_draw
 from lighten.models.warm_start import load_from_encoder
 
 
@@ -80,3 +81,9 @@ def test_an_encoder_that_cannot_write_is_refused(bert, tmp_path):
         shutil.copy(bert / name, tmp_path / name)
     with pytest.raises(InputError, match="distilbert"):
         load_from_encoder(tmp_path, seed=0)
+
+
+def test_a_modernbert_is_no_half_that_is_drawn():
+    for halves in (("modernbert", "bert"), ("bert", "modernbert")):
+        encoder, decoder = ({"model_type": kind} for kind in halves)
+        assert not can_draw({"model_type": "encoder-decoder", "encoder": encoder, "decoder": decoder})

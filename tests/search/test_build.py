@@ -197,3 +197,22 @@ def test_two_builds_in_one_folder_are_refused(recipe: Make, tmp_path: Path) -> N
 
     with locked(tmp_path / "one", "build"), pytest.raises(InputError, match="another build is running"):
         lighten.build(recipe(), tmp_path / "one")
+
+
+def test_a_modernbert_is_built(tmp_path: Path, recipe: Make) -> None:
+    """Costed by random weights, cut, distilled and proved; layers of a student keep their kinds."""
+    from tests.helpers.checkpoints import check_loads, write_model
+
+    source = write_model(tmp_path / "source", "modernbert", layers=3)
+    search = {"candidates": 1, "epochs": 2, "reference_epochs": 2, "rungs": ["frozen", "student"], "layers": [2]}
+    lighten.build(recipe(model=str(source), search=search), tmp_path / "run")
+    result = read(tmp_path / "run")
+    rungs = {candidate["rung"] for candidate in result["candidates"]}
+    assert {"frozen", "student"} <= rungs
+    assert all(candidate["status"] != "failed" for candidate in result["candidates"])
+    model = lighten.load(tmp_path / "run/model")
+    assert model.self_test() == []
+    config = json.loads((tmp_path / "run/model/config.json").read_text())
+    assert config["model_type"] == "modernbert" and len(config["layer_types"]) == config["num_hidden_layers"]
+    if not (tmp_path / "run/model/frozen.safetensors").is_file():
+        check_loads(tmp_path / "run/model")

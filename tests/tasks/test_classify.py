@@ -105,6 +105,18 @@ def test_frozen_layers_stay_as_they_were_and_the_cache_changes_nothing(recipe, b
     assert all(torch.allclose(first[name], second[name], atol=1e-4) for name in first)
 
 
+def test_the_cache_of_a_modernbert_is_in_front_of_its_last_norm(recipe, checkpoints, tmp_path):
+    plain, cached = (
+        lighten.train(
+            {**recipe(freeze=1, cache=cache, epochs=2, precision="fp32"), "model": str(checkpoints["modernbert"])},
+            tmp_path / str(cache),
+        )
+        for cache in (False, True)
+    )
+    first, second = weights_of(plain.model_folder), weights_of(cached.model_folder)
+    assert all(torch.allclose(first[name], second[name], atol=1e-4) for name in first)
+
+
 def test_several_labels_per_text(bert, tmp_path):
     rng = np.random.default_rng(0)
     words = {"great": "good", "funny": "comic", "dull": "bad"}

@@ -178,3 +178,11 @@ def test_a_clock_keeps_time_for_measuring(recipe, tmp_path, monkeypatch):
     assert result["settings"]["seconds"] < 0.2 * 60 - 4.0
     found = plan(parse_recipe(recipe(budget={"build_minutes": 0.2})))
     assert found["predicted"]["peak_memory_mb"] > 0
+
+
+def test_a_modernbert_learns_to_choose_and_its_folder_serves(recipe, checkpoints, tmp_path):
+    given = recipe(generate={"words": 8}, epochs=4)
+    lighten.train({**given, "model": str(checkpoints["modernbert"])}, tmp_path / "run")
+    summarizer = load_summarizer(tmp_path / "run/model")
+    assert summarizer.folder.self_test and summarizer.self_test() == []
+    assert summarizer.summarize(["One is this. The film was a great film. Two is that."])[0]

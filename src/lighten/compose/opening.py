@@ -95,6 +95,7 @@ def plan_for(kind: Kind, steps: list[ModelStep]) -> Plan:
     reason = kind.untaught()
     plan = arrange(steps, None if reason is None else kind.learning())
     for index, step in enumerate(steps):
+        step.check_model(kind.work.config, f"steps[{index}]")
         if step.layers_needed() > kind.layers():
             raise InputError(
                 f"{step.name!r} needs {step.layers_needed()} layers, but the model has {kind.layers()}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -18,6 +19,7 @@ from lighten.compress.teacher import answers_of
 from lighten.errors import InputError
 from lighten.models.checkpoint import read_config
 from lighten.models.decoder.layout import check_encoder
+from lighten.models.layout import check_post_norm
 from lighten.models.tokens import Ids
 from lighten.train.loop import Settings
 from lighten.train.objectives import Distillation, InnerDistillation, Objective
@@ -76,9 +78,16 @@ class Distil(ModelStep):
     """Padded tokens per batch."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
+    def check_model(self, config: Mapping[str, Any], where: str) -> None:
+        """Refuse what looks at queries, keys and values where one module makes all three."""
+        if self.relations is True or self.attention_weight:
+            what = "relations: true" if self.relations is True else "attention_weight"
+            check_post_norm(config, f"{what} of {self.name!r}", where, "its logits and states can be learned from")
+
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
         """Write the distilled checkpoint; returns the training's report."""
         check_encoder(read_config(source), f"step {self.name!r}", "'distil-language'")
+        self.check_model(read_config(source), f"step {self.name!r}")
         student = side_of(read_config(source))
         encoded = context.encode(source, all_texts(context))
         longer = _longer(encoded, len(context.train)) if self.control else 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from lighten.errors import InputError
 from lighten.models.checkpoint import read_config, read_state, write_checkpoint
 from lighten.models.electra import electra_of
 from lighten.models.factorise import embeddings_of, factorise
-from lighten.models.layout import names_of, number_of
+from lighten.models.layout import check_post_norm, names_of, number_of
 from lighten.models.tokens import Ids
 
 WHERE = "step 'factorise'"
@@ -39,9 +40,14 @@ class Factorise(ModelStep):
     texts: int = Field(default=512, ge=1)
     """Training texts to fit on, beside the whole vocabulary."""
 
+    def check_model(self, config: Mapping[str, Any], where: str) -> None:
+        """Refuse encoders that ELECTRA's layers cannot be."""
+        check_post_norm(config, f"step {self.name!r}", where, "'vocabulary' makes its table smaller")
+
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
         """Write the ELECTRA checkpoint; returns what share of the embeddings' variance it misses."""
         config, state = read_config(source), read_state(source, leave=(FROZEN,))
+        self.check_model(config, WHERE)
         hidden = number_of(config, "hidden_size")
         if self.width >= hidden:
             raise InputError(f"width must be below the hidden width {hidden} but got {self.width}", WHERE)

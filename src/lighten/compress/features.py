@@ -7,17 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from lighten.errors import InputError
-from lighten.models.layout import number_of
+from lighten.models.layout import names_of, number_of
 from lighten.train.objectives.capture import qkv_modules
 
 
 @dataclass(frozen=True)
 class Side:
-    """What matters of a student or teacher here: its layers, its width, its attention heads."""
+    """What matters of a student or teacher here.
+
+    Attributes:
+        layers: their number.
+        width: of the hidden states.
+        heads: of attention.
+        apart: whether queries, keys and values come out of modules of their own, where they can be looked at.
+    """
 
     layers: int
     width: int
     heads: int
+    apart: bool = True
 
 
 def side_of(config: Mapping[str, Any]) -> Side:
@@ -26,7 +34,10 @@ def side_of(config: Mapping[str, Any]) -> Side:
     Raises:
         InputError: a number is missing, or the type is not supported.
     """
-    return Side(*(number_of(config, key) for key in ("num_hidden_layers", "hidden_size", "num_attention_heads")))
+    layers, width, heads = (
+        number_of(config, key) for key in ("num_hidden_layers", "hidden_size", "num_attention_heads")
+    )
+    return Side(layers, width, heads, apart=not names_of(config).fused)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ STEP = "step 'distil'"
 
 def teacher_side(answers: TeacherAnswers) -> Side:
     """Read it out of what was noted with the answers."""
-    return Side(*(int(answers.note[key]) for key in ("layers", "hidden", "heads")))
+    layers, width, heads = (int(answers.note[key]) for key in ("layers", "hidden", "heads"))
+    return Side(layers, width, heads, apart=bool(answers.note.get("apart", True)))
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,15 @@ def plan_inner(step: Distil, student: Side, teacher: Side) -> Plan:
             "set projection: true, or leave layers out",
             STEP,
         )
-    relate = step.relations is True or (step.relations == "auto" and not same)
+    apart = student.apart and teacher.apart
+    relate = step.relations is True or (step.relations == "auto" and not same and apart)
     relations = ((student.layers, _relation_layer(step, teacher)),) if relate else ()
     attention = pairs if step.attention_weight else ()
     if any(own == 0 or other == 0 for own, other in attention):
         raise InputError("embeddings (layer 0) have no attention maps", STEP)
+    if (relate or attention) and not apart:
+        who = "teacher" if student.apart else "student"
+        raise InputError(f"relations and attention maps: the {who}'s queries, keys and values are one module's", STEP)
     demanded = [word for word, yes in (("states", states), ("attention maps", attention)) if yes]
     demanded += ["relations"] if step.relations is True else []
     features = [] if step.online is True else [pairs for pairs in (relations, attention) if pairs]

@@ -17,7 +17,7 @@ from lighten.models.checkpoint import read_config, read_state, write_checkpoint
 from lighten.models.decoder.layout import is_decoder
 from lighten.models.decoder.slicing import slicing_for
 from lighten.models.importance import Criterion, Scores
-from lighten.models.layout import Array
+from lighten.models.layout import Array, check_post_norm, is_pre_norm
 
 WHERE = "step 'intermediate'"
 
@@ -60,9 +60,15 @@ class Intermediate(ModelStep):
     """Widths that are no multiple of it are refused: registers hold 8 or 16 numbers, and int8 products go by 32 or
     64."""
 
+    def check_model(self, config: Mapping[str, Any], where: str) -> None:
+        """Refuse criteria that look at the states of a post-norm encoder."""
+        if self.importance != "magnitude":
+            check_post_norm(config, f"importance {self.importance!r}", where, "importance 'magnitude' does for it")
+
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
         """Write the narrower checkpoint."""
         config = read_config(source)
+        self.check_model(config, WHERE)
         slicing = slicing_for(config)
         present = slicing.number_of(config, "intermediate_size")
         check_width("width", self.width, present, self.multiple_of, WHERE)
@@ -80,9 +86,9 @@ class Intermediate(ModelStep):
 
     def _scores(self, source: Path, config: Mapping[str, Any], state: Mapping[str, Array], context: Context) -> Scores:
         """Return the importance of every neuron [layers, intermediate]."""
-        if not is_decoder(config):
+        if not is_decoder(config) and not is_pre_norm(config):
             return importance_of(source, context, self.importance, self.texts).neurons
-        if self.importance != "magnitude":
+        if is_decoder(config) and self.importance != "magnitude":
             raise InputError(
                 f"importance must be 'magnitude' for a language model but got {self.importance!r}: the others look at "
                 "the states of an encoder",

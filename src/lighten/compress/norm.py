@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -11,6 +12,7 @@ from pydantic import Field
 from lighten.compress.copy import carry_notes
 from lighten.compress.fit import padding_id
 from lighten.compress.step import Context, ModelStep
+from lighten.models.layout import check_post_norm
 from lighten.models.load import load_classifier, save_classifier
 from lighten.models.norms import set_norm
 from lighten.train.batches import pad
@@ -29,6 +31,10 @@ class Norm(ModelStep):
     """``none`` is an affine map (NoNorm of MobileBERT), ``batch`` batch normalisation over tokens."""
     texts: int = Field(default=128, ge=1)
     """Training texts to fit it on (the first ones of a seeded shuffle)."""
+
+    def check_model(self, config: Mapping[str, Any], where: str) -> None:
+        """Refuse encoders whose norms cannot fold: a residual sum runs past them."""
+        check_post_norm(config, f"step {self.name!r}", where)
 
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
         """Write the checkpoint with the other norms; returns the share of the old ones' variance that they miss."""

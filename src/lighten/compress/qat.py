@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -17,7 +18,9 @@ from lighten.compress.step import Context, ModelStep
 from lighten.compress.teacher import answers_of
 from lighten.compress.teacher_pass import Wanted
 from lighten.errors import InputError
+from lighten.models.checkpoint import read_config
 from lighten.models.encoder import Encoder
+from lighten.models.layout import check_post_norm
 from lighten.models.quantised.emulate import Emulation
 from lighten.models.quantised.layers import Ranges, quantised
 from lighten.models.quantised.precision import FP32, Precision, write_precision
@@ -64,10 +67,15 @@ class QuantisationAwareTraining(ModelStep):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the products while it trains."""
 
+    def check_model(self, config: Mapping[str, Any], where: str) -> None:
+        """Refuse encoders whose layers norm what they read."""
+        check_post_norm(config, f"step {self.name!r}", where, "'quantise' takes one")
+
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
         """Write the trained checkpoint and the note; returns the training's report and the agreement with fp32."""
         where = f"step {self.name!r}"
         check_source(source, where)
+        self.check_model(read_config(source), where)
         encoder = read_encoder(source)
         self._check(encoder, where)
         held_out = sample(source, context, context.validation, self.texts, where)

@@ -30,7 +30,8 @@ def prunable(config: Mapping[str, Any], prefix: str) -> list[str]:
     names = names_of(config)
     parts = (names.query, names.key, names.value, names.attention_out, names.up, names.down)
     layers = range(number_of(config, "num_hidden_layers"))
-    return [f"{prefix}{names.layer.format(i=i)}{part}.weight" for i in layers for part in parts]
+    # Query, key and value may be one matrix.
+    return [f"{prefix}{names.layer.format(i=i)}{part}.weight" for i in layers for part in dict.fromkeys(parts)]
 
 
 def weights_of(model: Any) -> dict[str, torch.nn.Parameter]:

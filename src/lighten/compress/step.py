@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +88,17 @@ class ModelStep(Step):
     def layers_needed(self) -> int:
         """Return how many layers the model must have at least; known before anything is read."""
         return 1
+
+    def check_model(self, config: Mapping[str, Any], where: str) -> None:
+        """Refuse a model that the step cannot take; asked before any work, and again by the steps that can refuse.
+
+        Args:
+            config: of the model.
+            where: to name in the error.
+
+        Raises:
+            InputError: it cannot.
+        """
 
     def longest(self) -> int:
         """Return how many tokens the model takes afterwards; 0 for as many as before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -18,7 +19,7 @@ from lighten.models.affine import NOTE
 from lighten.models.checkpoint import check_model, read_config
 from lighten.models.decoder.layout import check_encoder
 from lighten.models.heads import Method
-from lighten.models.layout import names_of
+from lighten.models.layout import check_post_norm, names_of
 from lighten.models.load import load_classifier, save_classifier
 from lighten.models.presets import PRESETS, Preset
 from lighten.models.pretrained import quiet_config
@@ -81,12 +82,19 @@ class Student(ModelStep):
         own = self.layers or (PRESETS[self.preset].layers if self.preset else 1)
         return 1 if self.source is not None or self.init == "random" else own
 
+    def check_model(self, config: Mapping[str, Any], where: str) -> None:
+        """Refuse language models; and to cut a student out of an encoder whose layers norm what they read."""
+        if self.source is None:
+            check_encoder(config, where)
+            if self.init != "random":
+                check_post_norm(config, f"step {self.name!r}", where, "'layers' and 'intermediate' cut one too")
+
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
         """Write the student."""
         if self.source is not None:
             return self._adopt(self.source, source, target, context)
         config = read_config(source)
-        check_encoder(config, WHERE)
+        self.check_model(config, WHERE)
         teacher = size_of(config)
         size = self._size(teacher)
         if self.init == "random":

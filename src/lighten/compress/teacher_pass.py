@@ -92,7 +92,7 @@ def collect(
             at += end - start
         done += int(lengths[index].sum())
         stage.update(done, total=int(lengths.sum()))
-    note = {"layers": side.layers, "heads": side.heads, "hidden": side.width}
+    note = {"layers": side.layers, "heads": side.heads, "hidden": side.width, "apart": side.apart}
     return Collected(logits, starts, bool(wanted.qkv), kept, note)
 
 

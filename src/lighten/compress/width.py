@@ -22,7 +22,7 @@ from lighten.models.affine import norm_of
 from lighten.models.checkpoint import read_config, read_state, write_checkpoint
 from lighten.models.decoder.layout import check_encoder
 from lighten.models.importance import Criterion, Scores
-from lighten.models.layout import Array, number_of
+from lighten.models.layout import Array, check_post_norm, number_of
 from lighten.models.load import load_classifier, save_classifier
 from lighten.models.slicing import keep_heads
 from lighten.models.width import config_of_size, project, size_of
@@ -55,10 +55,15 @@ class Width(ModelStep):
     multiple_of: int = Field(default=8, ge=1)
     """Widths that are no multiple of it are refused."""
 
+    def check_model(self, config: Mapping[str, Any], where: str) -> None:
+        """Refuse language models, and encoders whose layers norm what they read."""
+        check_encoder(config, where)
+        check_post_norm(config, f"step {self.name!r}", where, "'layers' and 'intermediate' cut one too")
+
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
         """Write the narrower checkpoint."""
         config = read_config(source)
-        check_encoder(config, WHERE)
+        self.check_model(config, WHERE)
         size = size_of(config)
         heads = check_heads(self.hidden, size.hidden, size.heads)
         check_width("hidden", self.hidden, size.hidden, self.multiple_of, WHERE)

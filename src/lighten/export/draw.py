@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
+        self._count = 0
         self.weights: dict[str, onnx.TensorProto] = {}
 
     def weight(self, name: str, value: Array) -> str:
@@ -29,7 +31,8 @@ class Graph:
 
     def node(self, kind: str, *inputs: str, domain: str = "", outputs: int = 1, **attributes: Any) -> list[str]:
         """Add a node with several outputs."""
-        name = f"{kind}_{len(self.nodes)}"
+        name = f"{kind}_{self._count}"
+        self._count += 1
         results = [f"{name}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(kind, inputs, results, name=name, domain=domain, **attributes))
         return results
@@ -41,6 +44,22 @@ class Graph:
     def fused(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Add one of ONNX Runtime's own operators."""
         return self.op(kind, *inputs, domain=MICROSOFT, **attributes)
+
+    def either(self, condition: str, then: Callable[[], str], otherwise: Callable[[], str]) -> str:
+        """Draw one of two results, of which only one is computed.
+
+        Args:
+            condition: name of a bool without dimensions.
+            then: draws the result where it is true; may use everything drawn so far.
+            otherwise: draws it where it is false.
+        """
+        outer, branches = self.nodes, {}
+        for name, draw in (("then_branch", then), ("else_branch", otherwise)):
+            self.nodes = []
+            result = helper.make_tensor_value_info(draw(), TensorProto.FLOAT, None)
+            branches[name] = helper.make_graph(self.nodes, name, [], [result])
+        self.nodes = outer
+        return self.op("If", condition, **branches)
 
     def model(self, inputs: list[str], output: str, name: str, width: int | str) -> onnx.ModelProto:
         """Finish: int64 inputs of [batch, tokens], one float output of [batch, width] called `name`."""

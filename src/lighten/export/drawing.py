@@ -86,10 +86,13 @@ class Drawing:
 
     def windowed(self, pattern: Pattern, x: str, qkv: Dense, name: str) -> str:
         """Draw the joined projections and attention of a pattern, up to the output projection."""
+        return self.window(pattern).draw(self.biased(x, qkv, name), qkv.weight.shape[1] // 3)
+
+    def window(self, pattern: Pattern) -> WindowedAttention:
+        """Return what draws the attention of a pattern, the same for all layers that have it."""
         if pattern not in self._windowed:
             self._windowed[pattern] = WindowedAttention(self.graph, pattern, self.encoder.heads)
-        joined = self.biased(x, qkv, name)
-        return self._windowed[pattern].draw(joined, qkv.weight.shape[1] // 3)
+        return self._windowed[pattern]
 
     def product(self, x: str, dense: Dense, name: str) -> str:
         """Draw ``x @ weight``, without its bias."""

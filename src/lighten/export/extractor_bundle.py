@@ -15,6 +15,7 @@ from lighten.errors import InputError
 from lighten.export.bundle import GRAPH, files_of
 from lighten.export.draw import Graph
 from lighten.export.drawing import Drawing
+from lighten.export.states import draw_head, draw_states
 from lighten.models.checkpoint import read_config, read_state
 from lighten.models.encoder import Dense, Encoder, encoder_from_state
 from lighten.models.fold import fold_norms
@@ -32,20 +33,17 @@ def can_export(checkpoint: Path) -> bool:
     return read_config(checkpoint).get("model_type") in LAYOUTS
 
 
-def scoring_graph(encoder: Encoder, head: Dense) -> onnx.ModelProto:
-    """Draw an encoder that says one number of every token.
+def scoring_graph(encoder: Encoder) -> onnx.ModelProto:
+    """Draw an encoder whose head says one number of every token.
 
     Inputs are ``input_ids`` and ``attention_mask`` [batch, tokens] in int64, padding on the right; the output is
     ``scores`` [batch, tokens], meaningless for padding.
     """
     if encoder.affine:
-        encoder = fold_norms(replace(encoder, head=()), gains=True)
+        encoder = fold_norms(encoder, gains=True)
     graph = Graph()
     draw = Drawing(graph, encoder, graph.op("Cast", "attention_mask", to=TensorProto.INT32))
-    x = draw.embeddings()
-    for index, layer in enumerate(encoder.layers):
-        x = draw.layer(x, layer, f"layer{index}.", encoder.pattern(index))
-    scores = graph.op("Add", draw.small(x, head, "head"), graph.weight("head.bias", head.bias))
+    scores = draw_head(draw, draw_states(draw, first_only=False))
     scores = graph.op("Squeeze", scores, graph.weight("last", np.array([2], np.int64)))
     return graph.model(["input_ids", "attention_mask"], scores, "scores", "tokens")
 
@@ -70,10 +68,11 @@ def add_scoring_graph(
     weight = state.get(f"{HEAD}.weight")
     if weight is None or weight.shape[0] != 1:
         raise InputError("there is no layer that says one number of every token", str(folder))
-    head = Dense(np.ascontiguousarray(weight.T), state[f"{HEAD}.bias"])
-    encoder = replace(encoder_from_state(config, state), head=())
+    encoder = encoder_from_state(config, state)
+    if encoder.pre_norm is None:  # else its own head, which is that of a classifier
+        encoder = replace(encoder, head=(Dense(np.ascontiguousarray(weight.T), state[f"{HEAD}.bias"]),))
     (folder / "onnx").mkdir(exist_ok=True)
-    onnx.save(scoring_graph(encoder, head), folder / GRAPH)
+    onnx.save(scoring_graph(encoder), folder / GRAPH)
     (folder / "lighten.json").unlink(missing_ok=True)  # the description is none of the files it lists
     description: dict[str, Any] = {
         "format": 1,

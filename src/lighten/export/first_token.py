@@ -60,19 +60,37 @@ def _attention(draw: Drawing, x: str, first: str, qkv: Dense, name: str) -> str:
     asked = graph.op("MatMul", asked, keys)  # [batch, heads, 1, hidden]
     asked = graph.op("Reshape", asked, graph.weight("wide_heads", np.array([0, heads, hidden], np.int64)))
     scores = graph.fused("FusedMatMul", asked, x, transB=1)  # [batch, heads, tokens]
-    shares = graph.op("Softmax", graph.op("Add", scores, _masked(draw)), axis=-1)
+    shares = graph.op("Softmax", graph.op("Add", scores, masked_scores(draw)), axis=-1)
+    return gathered_by(draw, shares, x, Dense(value, value_bias), name)
+
+
+def gathered_by(draw: Drawing, shares: str, x: str, value: Dense, name: str) -> str:
+    """Draw the sum of the values by each head's shares: of the states first, which then meet the matrices.
+
+    Args:
+        draw: of the precision.
+        shares: of the heads in the tokens [batch, heads, tokens].
+        x: states that values are made of [batch, tokens, hidden].
+        value: the projection.
+        name: of the layer's weights.
+
+    Returns:
+        Name of the result [batch, hidden].
+    """
+    graph, heads = draw.graph, draw.encoder.heads
+    hidden, size = value.weight.shape[1], value.weight.shape[1] // heads
     gathered = graph.op("MatMul", shares, x)  # [batch, heads, hidden]
     gathered = graph.op("Reshape", gathered, graph.weight("wide_rows", np.array([0, heads, 1, hidden], np.int64)))
-    values = draw.stored(value.reshape(hidden, heads, size).swapaxes(0, 1), name + "value", axis=1)
+    values = draw.stored(value.weight.reshape(hidden, heads, size).swapaxes(0, 1), name + "value", axis=1)
     mixed = graph.op("MatMul", gathered, values)  # [batch, heads, 1, size]
     mixed = graph.op("Reshape", mixed, graph.weight("joined_heads", np.array([0, hidden], np.int64)))
-    return graph.op("Add", mixed, graph.weight(name + "value.bias", value_bias))
+    return graph.op("Add", mixed, graph.weight(name + "value.bias", value.bias))
 
 
-def _masked(draw: Drawing) -> str:
+def masked_scores(draw: Drawing, mask: str = "attention_mask") -> str:
     """Draw what is added to scores [batch, 1, tokens]."""
     graph = draw.graph
-    real = graph.op("Cast", "attention_mask", to=TensorProto.FLOAT)
+    real = graph.op("Cast", mask, to=TensorProto.FLOAT)
     padding = graph.op("Sub", real, graph.weight("one_float", np.array(1, np.float32)))
     added = graph.op("Mul", padding, graph.weight("unmasked", np.array(-MASKED, np.float32)))
     return graph.op("Unsqueeze", added, graph.weight("heads_axis", np.array([1], np.int64)))

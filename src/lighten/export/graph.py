@@ -2,8 +2,8 @@
 
 Drawing takes milliseconds where tracing takes seconds, so that hundreds of shapes can be measured; and
 the graph has the fusions that ONNX Runtime's optimiser no longer finds in traced ones: attention with
-joined projections, bias + GELU, residual + layer normalisation. How the parts look is in `lighten.export.drawing`
-and, quantised, in `lighten.export.quantised`.
+joined projections, bias + GELU, residual + layer normalisation. How the parts look is in `lighten.export.drawing`,
+`lighten.export.pre_norm` and, quantised, in `lighten.export.quantised`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import onnx
 from onnx import TensorProto
 
 from lighten.export.draw import Graph
-from lighten.export.drawing import Drawing, activate
-from lighten.export.first_token import first_of, first_token_layer
+from lighten.export.drawing import Drawing
 from lighten.export.quantised import BlockDrawing, Int8Drawing
+from lighten.export.states import draw_head, draw_states
 from lighten.models.encoder import Encoder
 from lighten.models.fold import fold_norms
 from lighten.models.quantised.precision import FP32, Precision
@@ -34,19 +34,9 @@ def encoder_graph(encoder: Encoder, precision: Precision = FP32) -> onnx.ModelPr
     graph = Graph()
     mask = graph.op("Cast", "attention_mask", to=TensorProto.INT32)
     draw = _drawing(graph, encoder, mask, precision)
-    x = draw.embeddings()
-    first_only = encoder.pooling == "first" and bool(encoder.layers)
-    for index, layer in enumerate(encoder.layers):
-        name, pattern = f"layer{index}.", encoder.pattern(index)
-        if first_only and index == len(encoder.layers) - 1:
-            x = first_token_layer(draw, x, layer, name, pattern)
-        else:
-            x = draw.layer(x, layer, name, pattern)
-    x = x if first_only else _pool(draw, x, encoder.pooling)
-    for index, dense in enumerate(encoder.head):
-        last = index == len(encoder.head) - 1
-        product = draw.small(x, dense, f"head{index}") if last else draw.product(x, dense, f"head{index}")
-        x = activate(graph, graph.op("Add", product, graph.weight(f"head{index}.bias", dense.bias)), dense.activation)
+    first_only = encoder.pooling == "first"
+    x = draw_states(draw, first_only)
+    x = draw_head(draw, x if first_only else _mean(draw, x))
     width = encoder.head[-1].bias.shape[0] if encoder.head else encoder.norm.scale.shape[0]
     return graph.model(["input_ids", "attention_mask"], x, "logits" if encoder.head else "features", width)
 
@@ -58,9 +48,7 @@ def _drawing(graph: Graph, encoder: Encoder, mask: str, precision: Precision) ->
     return kind(graph, encoder, mask, precision)
 
 
-def _pool(draw: Drawing, x: str, pooling: str) -> str:
-    if pooling == "first":
-        return first_of(draw, x)
+def _mean(draw: Drawing, x: str) -> str:
     graph = draw.graph
     axis = graph.weight("axis", np.array([1], np.int64))
     mask = graph.op("Cast", "attention_mask", to=TensorProto.FLOAT)

@@ -22,6 +22,7 @@ from lighten.export.drawing import Drawing
 from lighten.models.encoder import Dense
 from lighten.models.layout import Array
 from lighten.models.quantised.numbers import quantise_blocks, quantise_columns, quantise_rows, uint8_step
+from lighten.models.quantised.precision import product_of
 
 
 class _Quantised(Drawing):
@@ -60,11 +61,13 @@ class Int8Drawing(_Quantised):
 
     def product(self, x: str, dense: Dense, name: str) -> str:
         """See `Drawing`."""
-        return super().product(x, dense, name) if name in self.precision.floats else self._product(x, dense, name)
+        if product_of(name) in self.precision.floats:
+            return super().product(x, dense, name)
+        return self._product(x, dense, name)
 
     def with_bias(self, x: str, dense: Dense, name: str) -> list[str]:
         """See `Drawing`; the product adds it while it makes floats of integers."""
-        if name in self.precision.floats:
+        if product_of(name) in self.precision.floats:
             return super().with_bias(x, dense, name)
         return [self._product(x, dense, name, self.graph.weight(name + ".bias", dense.bias))]
 
@@ -99,7 +102,7 @@ class Int8Drawing(_Quantised):
 
     def _constant_scale(self, x: str, name: str) -> tuple[str, str, str]:
         """Return the uint8 numbers of activations, their scale and their zero point."""
-        step = uint8_step(*self.precision.ranges[name])
+        step = uint8_step(*self.precision.ranges[product_of(name)])
         scale = self.graph.weight(name + ".scale_uint8", step.scale)
         zero = self.graph.weight(name + ".zero_uint8", step.zero)
         return self.graph.op("QuantizeLinear", x, scale, zero), scale, zero

@@ -11,7 +11,8 @@ from lighten.export.bundle import Serving, write_bundle
 from lighten.export.graph import Precision, encoder_graph
 from lighten.models.checkpoint import copy_tokenizer
 from lighten.models.encoder import random_encoder
-from lighten.models.layout import Shape, config_for
+from lighten.models.layout import Shape
+from lighten.models.resized import config_for
 from lighten.pipeline.files import write_json
 
 

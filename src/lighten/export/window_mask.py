@@ -72,6 +72,28 @@ class Mask:
     drawn: Drawn | None = None
 
 
+def draw_band(graph: Graph, pattern: Pattern) -> str:
+    """Draw what a pattern adds to all scores of a text [1, 1, tokens, tokens], padding aside; no random blocks."""
+    zero, one = (graph.weight(f"band.number{n}", np.array(n, np.int64)) for n in (0, 1))
+    length = graph.op("Squeeze", graph.op("Shape", "input_ids", start=1, end=2))
+    places = graph.op("Range", zero, length, one)
+    row = graph.op("Unsqueeze", places, graph.weight("band.row", np.array([0], np.int64)))
+    column = graph.op("Unsqueeze", places, graph.weight("band.column", np.array([1], np.int64)))
+    apart = graph.op("Abs", graph.op("Sub", row, column))
+    reach = graph.weight(f"band.reach{pattern.reach}", np.array(pattern.reach, np.int64))
+    seen = graph.op("LessOrEqual", apart, reach)
+    if pattern.dilation > 1:
+        classes = graph.weight(f"band.classes{pattern.dilation}", np.array(pattern.dilation, np.int64))
+        seen = graph.op("And", seen, graph.op("Equal", graph.op("Mod", apart, classes), zero))
+    if pattern.globals_:
+        prefix = graph.weight(f"band.prefix{pattern.globals_}", np.array(pattern.globals_, np.int64))
+        first = graph.op("Less", graph.op("Min", row, column), prefix)
+        seen = graph.op("Or", seen, first)
+    nothing, masked = (graph.weight(n, np.array(v, np.float32)) for n, v in (("band.seen", 0), ("masked", MASKED)))
+    axes = graph.weight("band.axes", np.array([0, 1], np.int64))
+    return graph.op("Unsqueeze", graph.op("Where", seen, nothing, masked), axes)
+
+
 def draw_mask(at: Layout) -> Mask:
     """Draw what all layers of a pattern add to their scores."""
     graph, chunk, window, span, ahead = at.graph, at.chunk, at.window, at.span, at.ahead
@@ -106,7 +128,7 @@ def draw_mask(at: Layout) -> Mask:
     distance = np.arange(chunk + 2 * window) - window - np.arange(chunk)[:, None]
     band = np.where(np.abs(distance) <= window, 0, MASKED).astype(np.float32)
     scores = graph.op("Add", keys, graph.weight(f"{at.name}.band", band))
-    classes_too = [at.numbers("classes", at.classes)] * ahead
+    classes_too = [at.numbers("classes", at.classes)] if ahead else []
     count = graph.op("Concat", one, *classes_too, one, chunks, one, one, axis=0)
     every = graph.op("Concat", one, *classes_too, one, chunks, at.numbers("chunk", chunk), one, axis=0)
     prefix = ""

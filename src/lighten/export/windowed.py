@@ -8,6 +8,8 @@ loop, no branch, no stride that a length is baked into. `lighten.models.attentio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lighten.errors import InputError
@@ -48,19 +50,22 @@ class WindowedAttention:
         self.at = Layout(graph, pattern)
         self.mask = draw_mask(self.at)
 
-    def draw(self, joined: str, hidden: int) -> str:
+    def draw(self, joined: str | Sequence[str], hidden: int) -> str:
         """Draw attention.
 
         Args:
-            joined: query, key and value [batch, tokens, 3 hidden], biases included.
+            joined: query, key and value [batch, tokens, 3 hidden], biases included; or the three by themselves.
             hidden: width of each.
 
         Returns:
             Name of the result [batch, tokens, hidden].
         """
         graph, size = self.graph, hidden // self.heads
-        padded = graph.op("Pad", joined, self.mask.pads)
-        parts = graph.node("Split", padded, outputs=3, axis=-1, num_outputs=3)
+        if isinstance(joined, str):
+            padded = graph.op("Pad", joined, self.mask.pads)
+            parts = graph.node("Split", padded, outputs=3, axis=-1, num_outputs=3)
+        else:
+            parts = [graph.op("Pad", part, self.mask.pads) for part in joined]
         classes = (self.at.classes,) * self.at.ahead
         apart = self.at.numbers("apart", 0, -1, self.at.chunk, *classes, self.heads, size)
         query, key, value = (graph.op("Reshape", part, apart) for part in parts)

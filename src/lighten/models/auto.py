@@ -41,6 +41,8 @@ DROPOUTS = (
     "resid_pdrop",
     "embd_pdrop",
     "attn_pdrop",
+    "embedding_dropout",
+    "mlp_dropout",
     "dropout_rate",
 )
 
@@ -102,7 +104,7 @@ def load_auto(
         return model
     model, new = pretrained(home, folder, config, seed)
     known = LAYOUTS.get(str(getattr(config, "model_type", "")))
-    heads = [name for name, _ in known.head] if known is not None else [model.base_model_prefix + ".pooler"]
+    heads = known.head_modules if known is not None else [model.base_model_prefix + ".pooler"]
     refuse_new(_body(model, new), [*heads, *restore(model, folder)], "body", folder)
     restore_attention(model, folder)
     if getattr(model.config, "model_type", None) == "encoder-decoder":

@@ -3,75 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lighten.models.affine import affine_of, norm_of
-from lighten.models.attention.pattern import Pattern, patterns_of
-from lighten.models.layout import Array, Names, Shape, names_of, number_of
+from lighten.models.attention.pattern import patterns_of
+from lighten.models.layout import Array, Names, Shape, is_pre_norm, names_of, number_of
+from lighten.models.pre_norm import pre_norm_from_state, random_pre_norm
+from lighten.models.view import Dense, Encoder, Layer, Norm, PreNorm
 
-
-@dataclass(frozen=True)
-class Dense:
-    """``activation(x @ weight + bias)``: weight [in, out], bias [out]."""
-
-    weight: Array
-    bias: Array
-    activation: str = ""
-
-
-@dataclass(frozen=True)
-class Norm:
-    """Layer normalisation, or in an affine encoder ``x * scale + shift`` alone: scale and shift [hidden]."""
-
-    scale: Array
-    shift: Array
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One post-norm transformer layer; `qkv` joins query, key and value in one matrix [hidden, 3 hidden]."""
-
-    qkv: Dense
-    attention_out: Dense
-    attention_norm: Norm
-    up: Dense
-    down: Dense
-    norm: Norm
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """A whole classifier.
-
-    Attributes:
-        words: token embeddings [vocabulary, width].
-        positions: position embeddings [positions, width], the first row for the first token; the embedding
-            of token type 0 is added in, since single texts know no other type.
-        projection: from the embeddings' width to the hidden width (ELECTRA), or None.
-        head: dense layers after pooling; empty for a feature extractor.
-        pooling: ``"first"`` token or ``"mean"`` over the tokens.
-        affine: the norms are affine maps (see `lighten.models.norms`).
-        attention: the pattern of each layer, None where every token sees every other; empty where all do.
-    """
-
-    words: Array
-    positions: Array
-    norm: Norm
-    projection: Dense | None
-    layers: tuple[Layer, ...]
-    heads: int
-    epsilon: float
-    head: tuple[Dense, ...]
-    pooling: str = "first"
-    affine: bool = False
-    attention: tuple[Pattern | None, ...] = ()
-
-    def pattern(self, layer: int) -> Pattern | None:
-        """Return the pattern of a layer's attention; None for full attention."""
-        return self.attention[layer] if self.attention else None
+__all__ = ["Dense", "Encoder", "Layer", "Norm", "PreNorm", "encoder_from_state", "random_encoder"]
 
 
 def encoder_from_state(config: Mapping[str, Any], state: Mapping[str, Array]) -> Encoder:
@@ -80,8 +22,13 @@ def encoder_from_state(config: Mapping[str, Any], state: Mapping[str, Array]) ->
     Args:
         config: the content of config.json.
         state: tensors by name, in float32.
+
+    Raises:
+        InputError: something about the model that has no place in the view.
     """
     names = names_of(config)
+    if names.pre_norm:
+        return pre_norm_from_state(config, state)
     prefix = names.prefix if any(name.startswith(names.prefix) for name in state) else ""
     kind = norm_of(config)
 
@@ -130,6 +77,8 @@ def encoder_from_state(config: Mapping[str, Any], state: Mapping[str, Array]) ->
 
 def random_encoder(config: Mapping[str, Any], shape: Shape, seed: int = 0) -> Encoder:
     """Return an encoder of a shape with random weights: it costs what a trained one costs."""
+    if is_pre_norm(config):
+        return random_pre_norm(config, shape, seed)
     random = np.random.default_rng(seed)
     names = names_of(config)
     width = int(config.get("embedding_size", shape.hidden))

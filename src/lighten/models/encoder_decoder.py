@@ -16,6 +16,10 @@ BART_OFFSET = 2
 """Rows of BART's position tables before the first token's."""
 
 
+UNWRITTEN = ("distilbert", "modernbert")
+"""Encoders that transformers gives no decoder with cross attention."""
+
+
 @dataclass(frozen=True)
 class CrossAttention:
     """Attention to the encoder; `key_value` joins key and value in one matrix [hidden, 2 hidden]."""
@@ -61,7 +65,7 @@ def can_draw(config: Mapping[str, Any]) -> bool:
     if config.get("model_type") != "encoder-decoder" or encoder.get("hidden_size") != decoder.get("hidden_size"):
         return False
     kinds = encoder.get("model_type"), decoder.get("model_type")
-    return all(kind in LAYOUTS for kind in kinds) and "distilbert" not in kinds and kinds[1] != "electra"
+    return all(kind in LAYOUTS and kind not in UNWRITTEN for kind in kinds) and kinds[1] != "electra"
 
 
 def encoder_decoder_from_state(config: Mapping[str, Any], state: Mapping[str, Array]) -> EncoderDecoder:

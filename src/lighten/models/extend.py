@@ -17,7 +17,6 @@ from lighten.errors import InputError
 from lighten.models.attention.pattern import NOTE, Pattern, per_layer, to_note
 from lighten.models.checkpoint import TOKENIZER_FILES, check_model, read_object, read_state, write_checkpoint
 from lighten.models.extension import (
-    ROTARY,
     Extension,
     check_extension,
     depth_of,
@@ -25,7 +24,7 @@ from lighten.models.extension import (
     offset_of,
     present_attention,
 )
-from lighten.models.layout import Array, names_of
+from lighten.models.layout import Array, is_pre_norm, names_of
 from lighten.models.longformer import from_longformer, is_longformer
 from lighten.pipeline.files import write_json
 
@@ -55,7 +54,7 @@ def extend(
         converted = from_longformer(config, state, where)
         changed, result = converted.config, converted.state
         facts |= _what_was_lost(config, converted.changed)
-    if changed["model_type"] in ROTARY:
+    if is_pre_norm(changed):
         changed |= _rotary(changed, wanted, pattern)
     else:
         changed["max_position_embeddings"] = wanted.tokens + offset_of(changed, where)

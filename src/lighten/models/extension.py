@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lighten.errors import InputError, nearest
-from lighten.models.attention.pattern import NOTE, Pattern, from_note, per_layer
+from lighten.models.attention.pattern import NOTE, Pattern, from_note, own_windows, per_layer
 from lighten.models.checkpoint import read_object
 from lighten.models.layout import LAYOUTS, names_of
 from lighten.models.longformer import TYPE as LONGFORMER
@@ -18,8 +18,7 @@ WINDOW = 128
 """Tokens on each side, where nothing else is said."""
 BLOCK = 64
 """Tokens of a random block at least."""
-ROTARY = ("modernbert",)
-KINDS = (*LAYOUTS, *ROTARY, LONGFORMER)
+KINDS = (*LAYOUTS, LONGFORMER)
 """Model types that can be extended."""
 
 
@@ -90,15 +89,13 @@ def limit_in(folder: Path, wanted: int) -> int:
     """Return `wanted`, or as many tokens as the checkpoint in a folder takes where those are fewer."""
     file = folder / "config.json"
     config = read_object(file) if file.is_file() else {}
-    if config.get("model_type") not in (*LAYOUTS, *ROTARY):
+    if config.get("model_type") not in LAYOUTS:
         return wanted
     return min(wanted, limit_of(config, str(file)))
 
 
 def offset_of(config: Mapping[str, Any], where: str = "config.json") -> int:
     """Return the rows of the position table before the first token's."""
-    if config.get("model_type") in ROTARY:
-        return 0
     return names_of({**config, "model_type": "roberta"} if is_longformer(config) else config, where).position_offset
 
 
@@ -123,17 +120,11 @@ def present_attention(config: Mapping[str, Any], where: str = "config.json") -> 
         return from_note(config[NOTE], where)
     if is_longformer(config):
         return Pattern(window=window_of(config, where)), "L"
-    if config.get("model_type") not in ROTARY:
-        return Pattern(window=WINDOW), "L"
-    pattern = Pattern(window=max(1, _number(config, "local_attention", where, 128) // 2), globals_=0)
-    types = config.get("layer_types")
-    if isinstance(types, list) and types:
-        return pattern, "".join("G" if kind == "full_attention" else "L" for kind in types)
-    return pattern, "G" + "L" * (_number(config, "global_attn_every_n_layers", where, 3) - 1)
+    return own_windows(config, where) or (Pattern(window=WINDOW), "L")
 
 
-def _number(config: Mapping[str, Any], key: str, where: str, default: int | None = None) -> int:
-    value = config.get(key, default)
+def _number(config: Mapping[str, Any], key: str, where: str) -> int:
+    value = config.get(key)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InputError(f"{key!r} must be a whole number but is {value!r}", where)
     return value

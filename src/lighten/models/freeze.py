@@ -108,8 +108,15 @@ def bottom_only(model: Any, layers: int) -> Iterator[Any]:
     """
     stack, base = _checked(model, layers), model.base_model
     _install_hooks(base)
+    final = getattr(base, "final_norm", None)  # it is of the last layer, which stays in the top
     with _stack(model, list(stack[:layers])):
-        yield base
+        if final is not None:
+            base.final_norm = torch.nn.Identity()
+        try:
+            yield base
+        finally:
+            if final is not None:
+                base.final_norm = final
 
 
 class Through(torch.nn.Module):

@@ -1,8 +1,7 @@
 """One view of every BERT-type encoder: which tensor of a checkpoint plays which part.
 
-A model type is a table of names here and nothing else; slicing, trimming, costing and exporting work
-on the view. Supported are the post-norm encoders with absolute positions that transformers calls
-bert, roberta, xlm-roberta, camembert, electra and distilbert.
+A model type is a table of names (`lighten.models.names`) and nothing else; slicing, trimming, costing and exporting
+work on the view. What only post-norm encoders can be asked for says so by `check_post_norm`.
 """
 
 from __future__ import annotations
@@ -14,92 +13,21 @@ from typing import Any
 import numpy.typing as npt
 
 from lighten.errors import InputError
+from lighten.models.names import LAYOUTS, Names
 
+__all__ = [
+    "LAYOUTS",
+    "Array",
+    "Names",
+    "Shape",
+    "check_post_norm",
+    "is_pre_norm",
+    "names_of",
+    "number_of",
+    "shape_of",
+    "table_width",
+]
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Names:
-    """The names of one model type: of tensors (``{i}`` is the layer) and of the keys in its config."""
-
-    prefix: str
-    layer: str
-    query: str
-    key: str
-    value: str
-    attention_out: str
-    attention_norm: str
-    up: str
-    down: str
-    norm: str
-    head: tuple[tuple[str, str], ...]
-    """The dense layers after the encoder: (tensor name, activation)."""
-    position_offset: int = 0
-    """Rows of the position table before the first token's (RoBERTa counts from the padding id + 1)."""
-    token_types: bool = True
-    config: tuple[tuple[str, str], ...] = ()
-    """This type's spelling of the standard config keys."""
-
-    def key_of(self, standard: str) -> str:
-        """Return this type's config key for a standard one such as ``num_hidden_layers``."""
-        return dict(self.config).get(standard, standard)
-
-
-_BERT_LAYER: dict[str, Any] = {
-    "query": "attention.self.query",
-    "key": "attention.self.key",
-    "value": "attention.self.value",
-    "attention_out": "attention.output.dense",
-    "attention_norm": "attention.output.LayerNorm",
-    "up": "intermediate.dense",
-    "down": "output.dense",
-    "norm": "output.LayerNorm",
-}
-_ROBERTA = Names(
-    prefix="roberta.",
-    layer="encoder.layer.{i}.",
-    head=(("classifier.dense", "tanh"), ("classifier.out_proj", "")),
-    position_offset=2,
-    **_BERT_LAYER,
-)
-LAYOUTS: dict[str, Names] = {
-    "bert": Names(
-        prefix="bert.",
-        layer="encoder.layer.{i}.",
-        head=(("bert.pooler.dense", "tanh"), ("classifier", "")),
-        **_BERT_LAYER,
-    ),
-    "roberta": _ROBERTA,
-    "xlm-roberta": _ROBERTA,
-    "camembert": _ROBERTA,
-    "electra": Names(
-        prefix="electra.",
-        layer="encoder.layer.{i}.",
-        head=(("classifier.dense", "gelu"), ("classifier.out_proj", "")),
-        **_BERT_LAYER,
-    ),
-    "distilbert": Names(
-        prefix="distilbert.",
-        layer="transformer.layer.{i}.",
-        query="attention.q_lin",
-        key="attention.k_lin",
-        value="attention.v_lin",
-        attention_out="attention.out_lin",
-        attention_norm="sa_layer_norm",
-        up="ffn.lin1",
-        down="ffn.lin2",
-        norm="output_layer_norm",
-        head=(("pre_classifier", "relu"), ("classifier", "")),
-        token_types=False,
-        config=(
-            ("hidden_size", "dim"),
-            ("num_hidden_layers", "n_layers"),
-            ("num_attention_heads", "n_heads"),
-            ("intermediate_size", "hidden_dim"),
-            ("hidden_act", "activation"),
-        ),
-    ),
-}
 
 
 def names_of(config: Mapping[str, Any], where: str = "config.json") -> Names:
@@ -122,11 +50,36 @@ def names_of(config: Mapping[str, Any], where: str = "config.json") -> Names:
     return replace(names, position_offset=padding + 1)
 
 
+def is_pre_norm(config: Mapping[str, Any]) -> bool:
+    """Whether a model is one of the supported pre-norm encoders (ModernBERT)."""
+    kind = config.get("model_type")
+    return kind in LAYOUTS and LAYOUTS[str(kind)].pre_norm
+
+
+def check_post_norm(config: Mapping[str, Any], what: str, where: str, instead: str = "") -> None:
+    """Refuse a pre-norm encoder (ModernBERT).
+
+    Args:
+        config: of the model.
+        what: is for post-norm encoders alone.
+        where: to name in the error.
+        instead: what suits such a model.
+
+    Raises:
+        InputError: see above.
+    """
+    if is_pre_norm(config):
+        known = ", ".join(sorted(kind for kind, names in LAYOUTS.items() if not names.pre_norm))
+        hint = f"; {instead}" if instead else ""
+        raise InputError(f"{what} takes {known}, but the model is a {config['model_type']}{hint}", where)
+
+
 @dataclass(frozen=True)
 class Shape:
     """Everything on which cost depends and weights do not.
 
-    `hidden`, `intermediate` are widths, `vocabulary` counts pieces, `positions` tokens, `classes` labels.
+    `hidden`, `intermediate` are widths, `vocabulary` counts pieces, `positions` tokens, `classes` labels. With
+    `pre_norm` (ModernBERT) positions have no table and feed-forward neurons have gates.
     """
 
     layers: int
@@ -136,13 +89,19 @@ class Shape:
     vocabulary: int
     positions: int
     classes: int
+    pre_norm: bool = False
 
     @property
     def encoder_parameters(self) -> int:
         """Parameters of the layers, embeddings left out: twice this many FLOPs per token forward."""
-        return self.layers * (4 * self.hidden**2 + 2 * self.hidden * self.intermediate)
+        return self.layers * (4 * self.hidden**2 + (2 + self.pre_norm) * self.hidden * self.intermediate)
 
-    def with_(self, **changes: int) -> Shape:
+    @property
+    def table_rows(self) -> int:
+        """Rows of the tables of embeddings."""
+        return self.vocabulary + (0 if self.pre_norm else self.positions)
+
+    def with_(self, **changes: Any) -> Shape:
         """Return a copy with some numbers changed."""
         return replace(self, **changes)
 
@@ -179,6 +138,7 @@ def shape_of(config: Mapping[str, Any], classes: int) -> Shape:
         vocabulary=get("vocab_size"),
         positions=get("max_position_embeddings") - names.position_offset,
         classes=classes,
+        pre_norm=names.pre_norm,
     )
 
 
@@ -186,21 +146,3 @@ def table_width(config: Mapping[str, Any]) -> int | None:
     """Return the width of the embeddings where it is their own (ELECTRA); None where it is the hidden width."""
     width = config.get("embedding_size")
     return None if width is None or width == number_of(config, "hidden_size") else int(width)
-
-
-def config_for(config: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
-    """Return the config with the numbers of a shape, in the spelling of its type; embeddings keep their own width."""
-    names = names_of(config)
-    changed = dict(config)
-    changed.update(
-        {
-            names.key_of("num_hidden_layers"): shape.layers,
-            names.key_of("hidden_size"): shape.hidden,
-            names.key_of("num_attention_heads"): shape.heads,
-            names.key_of("intermediate_size"): shape.intermediate,
-            "vocab_size": shape.vocabulary,
-        }
-    )
-    if "embedding_size" in config and table_width(config) is None:
-        changed["embedding_size"] = shape.hidden
-    return changed

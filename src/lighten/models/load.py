@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from lighten.models.attention import by_length
-from lighten.models.attention.apply import restore_attention
+from lighten.models.attention.apply import own_pattern, restore_attention
 from lighten.models.attention.register import NAME as WINDOWED
+from lighten.models.attention.register import register
 from lighten.models.checkpoint import check_model, copy_tokenizer
-from lighten.models.layout import names_of
+from lighten.models.layout import is_pre_norm, names_of
 from lighten.models.norms import restore
 from lighten.models.pretrained import pretrained, quiet_config, refuse_new
 
@@ -42,12 +43,13 @@ def load_classifier(folder: Path, labels: Sequence[str], seed: int, dropout: flo
         "dropout",
         "attention_dropout",
         "seq_classif_dropout",
+        "embedding_dropout",
+        "mlp_dropout",
     ):
         if hasattr(config, key):
             setattr(config, key, dropout)
     model, new = pretrained(AutoModelForSequenceClassification, folder, config, seed)
-    heads = [name for name, _ in names.head]
-    refuse_new(new, [*heads, *restore(model, folder)], "encoder", folder)
+    refuse_new(new, [*names.head_modules, *restore(model, folder)], "encoder", folder)
     restore_attention(model, folder)
     return model
 
@@ -55,8 +57,9 @@ def load_classifier(folder: Path, labels: Sequence[str], seed: int, dropout: flo
 def suit_attention(model: Any, longest: int) -> None:
     """Choose the attention implementation for training on texts of up to `longest` tokens.
 
-    Plain products where all texts are short; where some are longer, batch by batch (`attention.by_length`). A model
-    with windowed attention keeps it.
+    Plain products where all texts are short; where some are longer, batch by batch (`attention.by_length`), or, in
+    layers that have windows of themselves (ModernBERT), in time linear in the length. A model with windowed attention
+    keeps it.
     """
     if model.config._attn_implementation == WINDOWED:
         return
@@ -65,6 +68,9 @@ def suit_attention(model: Any, longest: int) -> None:
     elif by_length.fits(model.config):
         by_length.register()
         model.set_attn_implementation(by_length.NAME)
+    elif is_pre_norm(model.config.to_dict()) and own_pattern(model.config) is not None:
+        register()
+        model.set_attn_implementation(WINDOWED)
     else:
         model.set_attn_implementation("sdpa")
 

@@ -23,7 +23,7 @@ from lighten.errors import InputError
 from lighten.models.affine import EPSILON, KINDS, NOTE, TENSORS, norm_of
 from lighten.models.calibrate import moments, record, refit
 from lighten.models.checkpoint import read_state
-from lighten.models.layout import Names, names_of
+from lighten.models.layout import Names, check_post_norm, names_of
 from lighten.models.stack import layers_of
 
 Kind = Literal["layer", "none", "batch"]
@@ -127,6 +127,8 @@ def set_norm(model: Any, kind: Kind, inputs: Mapping[str, torch.Tensor] | None =
     """
     names = names_of(model.config.to_dict())
     present = norm_of(model.config.to_dict())
+    if kind != "layer":
+        check_post_norm(model.config.to_dict(), f"norm {kind!r}", "config.json")
     if kind not in KINDS:
         raise InputError(f"norm {kind!r} is not one of {', '.join(KINDS)}")
     if kind == present:

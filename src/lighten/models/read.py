@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from safetensors.numpy import load_file
@@ -24,4 +23,4 @@ def read_encoder(folder: Path) -> Encoder:
     if not (folder / FROZEN).is_file():
         return encoder
     head = load_file(folder / FROZEN)
-    return replace(encoder, head=(Dense(head["weight"], head["bias"]),), pooling="mean")
+    return encoder.with_head(Dense(head["weight"], head["bias"]), pooling="mean")

@@ -7,46 +7,39 @@ ordinary checkpoint of the same model type.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lighten.models.layer_kinds import carry_norms, kinds_kept
+from lighten.models.layer_map import STATIC_MAPS, LayerMap, layer_map
 from lighten.models.layout import Array, Names, names_of, number_of
 
-LayerMap = Literal["first", "last", "spread", "alternate", "ends"]
-STATIC_MAPS: tuple[LayerMap, ...] = ("spread", "alternate", "ends", "first", "last")
+__all__ = [
+    "STATIC_MAPS",
+    "Checkpoint",
+    "LayerMap",
+    "keep_heads",
+    "keep_layers",
+    "keep_neurons",
+    "keep_pieces",
+    "layer_map",
+    "neuron_importance",
+    "number_of",
+    "renumbered",
+]
 Checkpoint = tuple[dict[str, Any], dict[str, Array]]
 
 
-def layer_map(total: int, count: int, kind: LayerMap) -> list[int]:
-    """Return which layers of a teacher a student keeps, ascending.
-
-    ``spread`` takes the last layer of each of `count` equal blocks (every second of six: 1, 3, 5), as
-    TinyBERT maps layers; ``alternate`` the first of each (0, 2, 4), ``ends`` the first layer, the last one and evenly
-    between (0, 2, 5; of one layer the last).
-
-    Raises:
-        ValueError: `count` is not between 1 and `total`.
-    """
-    if not 1 <= count <= total:
-        raise ValueError(f"layers must be between 1 and {total} but got {count}")
-    if kind == "first":
-        return list(range(count))
-    if kind == "last":
-        return list(range(total - count, total))
-    if kind == "alternate":
-        return [i * total // count for i in range(count)]
-    if kind == "ends" and count > 1:
-        return [i * (total - 1) // (count - 1) for i in range(count)]
-    return [round((i + 1) * total / count) - 1 for i in range(count)]
-
-
 def keep_layers(config: Mapping[str, Any], state: Mapping[str, Array], kept: Sequence[int]) -> Checkpoint:
-    """Keep the layers in `kept`, renumbered in that order."""
+    """Keep the layers in `kept`, renumbered in that order; each attends as it did, locally or globally."""
     names = names_of(config)
-    layers = renumbered(state, _prefix(names, state) + names.layer, kept)
-    return {**config, names.key_of("num_hidden_layers"): len(kept)}, layers
+    prefix = _prefix(names, state)
+    layers = renumbered(state, prefix + names.layer, kept)
+    if names.pre_norm:
+        layers = carry_norms(names, prefix, state, layers, kept)
+    return {**config, **kinds_kept(config, kept), names.key_of("num_hidden_layers"): len(kept)}, layers
 
 
 def renumbered(state: Mapping[str, Array], layer: str, kept: Sequence[int]) -> dict[str, Array]:
@@ -73,13 +66,17 @@ def renumbered(state: Mapping[str, Array], layer: str, kept: Sequence[int]) -> d
 def neuron_importance(config: Mapping[str, Any], state: Mapping[str, Array], layer: int) -> npt.NDArray[np.float64]:
     """Return how much each feed-forward neuron can move its layer's output: its weights' norms multiplied [width].
 
-    The bias counts among the incoming weights: a neuron that hears nothing still adds a constant.
+    The bias counts among the incoming weights: a neuron that hears nothing still adds a constant. Those of a gate are
+    a factor of their own.
     """
     names = names_of(config)
     at = _prefix(names, state) + names.layer.format(i=layer)
-    up = np.column_stack([state[at + names.up + ".weight"], state[at + names.up + ".bias"]]).astype(np.float64)
+    weight, bias = state[at + names.up + ".weight"], state.get(at + names.up + ".bias")
+    up = (weight if bias is None else np.column_stack([weight, bias])).astype(np.float64)
     down = state[at + names.down + ".weight"].astype(np.float64)
-    return np.linalg.norm(up, axis=1) * np.linalg.norm(down, axis=0)
+    incoming = np.linalg.norm(up, axis=1).reshape(-1, down.shape[1])
+    found: npt.NDArray[np.float64] = incoming.prod(0) * np.linalg.norm(down, axis=0)
+    return found
 
 
 def keep_neurons(
@@ -105,8 +102,10 @@ def keep_neurons(
         scores = neuron_importance(config, state, layer) if importance is None else importance[layer]
         kept = np.sort(np.argsort(-scores, kind="stable")[:width])
         at = _prefix(names, state) + names.layer.format(i=layer)
-        result[at + names.up + ".weight"] = state[at + names.up + ".weight"][kept]
-        result[at + names.up + ".bias"] = state[at + names.up + ".bias"][kept]
+        rows = np.concatenate([kept, kept + present]) if names.pre_norm else kept  # a neuron's gate goes with it
+        for part in (".weight", ".bias"):
+            if at + names.up + part in state:
+                result[at + names.up + part] = state[at + names.up + part][rows]
         result[at + names.down + ".weight"] = state[at + names.down + ".weight"][:, kept]
     return {**config, names.key_of("intermediate_size"): width}, result
 
@@ -117,9 +116,11 @@ def keep_heads(config: Mapping[str, Any], state: Mapping[str, Array], kept: Sequ
     Transformers loads the result only once the hidden width is heads x size again: see `lighten.models.width`.
 
     Raises:
-        ValueError: the layers would have different numbers of heads, or none.
+        ValueError: the layers would have different numbers of heads, or none; or a type that joins its projections.
     """
     names, count = names_of(config), number_of(config, "num_attention_heads")
+    if names.fused:
+        raise ValueError(f"heads of a {config['model_type']} cannot be left out")
     wanted = {len(heads) for heads in kept}
     if len(wanted) != 1 or 0 in wanted:
         raise ValueError(f"every layer must keep the same number of heads, at least one, but got {sorted(wanted)}")
@@ -144,7 +145,7 @@ def keep_pieces(config: Mapping[str, Any], state: Mapping[str, Array], kept: Seq
         ValueError: the padding token is not kept although the model needs it, or an id has no row.
     """
     names = names_of(config)
-    table = _prefix(names, state) + "embeddings.word_embeddings.weight"
+    table = _prefix(names, state) + names.words + ".weight"
     rows = state[table].shape[0]
     if len(kept) and not 0 <= min(kept) <= max(kept) < rows:
         raise ValueError(f"ids must be between 0 and {rows - 1} but got {min(kept)} to {max(kept)}")

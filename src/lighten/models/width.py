@@ -21,6 +21,7 @@ import numpy as np
 from lighten.models.affine import TENSORS, norm_of
 from lighten.models.basis import norm_parts, prefix_of
 from lighten.models.heads import Method, resize_heads
+from lighten.models.layer_kinds import spread_kinds
 from lighten.models.layout import Array, names_of, number_of
 from lighten.models.slicing import Checkpoint, keep_layers, keep_neurons
 
@@ -58,7 +59,7 @@ def config_of_size(config: Mapping[str, Any], size: Size) -> dict[str, Any]:
     changed.update({key: value for key, value in standard.items() if key in config})
     if config.get("embedding_size") == number_of(config, "hidden_size"):
         changed["embedding_size"] = size.hidden
-    return changed
+    return {**changed, **spread_kinds(config, size.layers)}
 
 
 def reshape(

@@ -28,6 +28,8 @@ def given_plan(run: Run) -> list[ModelStep]:
         return []
     steps = [step_from_spec("model", spec, f"steps[{i}]") for i, spec in enumerate(run.recipe.steps)]
     for i, step in enumerate(steps):
+        if isinstance(step, ModelStep):
+            step.check_model(run.config, f"steps[{i}]")
         # Found here and not after the reference was trained for minutes.
         for kind, most, field in (
             (Layers, run.full.layers, "count"),

@@ -31,7 +31,7 @@ FULL_ATTENTION_TOKENS = 1024
 """Of a text that a model with full attention reads unless the recipe asks for more: it costs their square."""
 WINDOWED = ("led", "bigbird_pegasus", "pegasus_x")
 """Encoder-decoders whose encoder attends within windows or blocks of itself."""
-ENCODERS = (*LAYOUTS, "modernbert", "mpnet", "deberta-v2")
+ENCODERS = (*LAYOUTS, "mpnet", "deberta-v2")
 """Model types that have no decoder."""
 
 

@@ -10,6 +10,7 @@ from tests.helpers.checkpoints import KINDS, check_loads
 
 from lighten.errors import InputError
 from lighten.models.attention import by_length
+from lighten.models.attention.register import NAME as WINDOWED
 from lighten.models.load import load_classifier, save_classifier, suit_attention
 from lighten.train.layer_memory import forward_bytes, shape_of
 
@@ -115,6 +116,19 @@ def test_short_data_sets_and_other_models_keep_what_they_had(bert):
     assert not by_length.fits(model.config)
     suit_attention(model, by_length.SHORT + 1)
     assert model.config._attn_implementation == "sdpa"
+
+
+def test_a_model_with_windows_of_its_own_is_linear_where_texts_are_long(checkpoints):
+    model = load_classifier(checkpoints["modernbert"], ["a", "b"], 0).eval()
+    inputs = batch(40)
+    assert not by_length.fits(model.config)
+    found = {}
+    for longest, name in ((by_length.SHORT, "eager"), (by_length.SHORT + 1, WINDOWED)):
+        suit_attention(model, longest)
+        assert model.config._attn_implementation == name
+        with torch.no_grad():
+            found[name] = model(**inputs).logits
+    assert torch.allclose(found["eager"], found[WINDOWED], atol=1e-5)
 
 
 def test_a_mask_between_tokens_is_refused(bert):

@@ -75,6 +75,14 @@ def test_narrower_hidden_states_are_considered_where_size_matters_or_when_asked_
         enumerate_points(FULL, Search(hidden=[200]), can_trim=True)
 
 
+def test_a_pre_norm_encoder_keeps_its_hidden_width() -> None:
+    full = FULL.with_(pre_norm=True)
+    assert {p.student.hidden for p in enumerate_points(full, Search(), True, small=True)} == {None}
+    assert {p.student.hidden for p in enumerate_points(full, Search(hidden=[384]), True)} == {None}
+    with pytest.raises(InputError, match=r"search\.hidden: a pre-norm encoder keeps its hidden width, 384"):
+        enumerate_points(full, Search(hidden=[192]), True)
+
+
 def test_a_narrower_student_has_fewer_heads_of_the_same_size() -> None:
     shape = encoder_of(Student(2, 768, "used", 192), FULL)
     assert (shape.hidden, shape.heads, shape.layers, shape.intermediate) == (192, 6, 2, 768)

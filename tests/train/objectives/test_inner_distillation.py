@@ -56,6 +56,7 @@ def test_attention_maps_follow_from_captured_queries_and_keys(kind):
 
 
 def test_types_without_queries_have_none():
+    assert qkv_modules(model("modernbert"), 1) is None  # one module makes all three
     own = model()
     assert qkv_modules(own, 3) is None and len(qkv_modules(own, 2)) == 3
     own.config.model_type = "gpt2"

@@ -86,3 +86,10 @@ def test_bad_input_is_refused_before_work_starts(monkeypatch, options, words):
     monkeypatch.setattr(compare, "ask", None)
     with pytest.raises(InputError, match=words):
         compare_attention(**{"tokens": [16, 32], "window": 4, **options})
+
+
+def test_a_model_whose_windows_are_its_own_is_refused():
+    from tests.helpers.checkpoints import make_config
+
+    with pytest.raises(InputError, match=r"model: the comparison takes bert, .* but the model is a modernbert"):
+        compare_attention(config=make_config("modernbert", 60).to_dict(), tokens=[64])

@@ -17,7 +17,7 @@ from lighten.models.checkpoint import read_config
 from lighten.models.layout import LAYOUTS
 from lighten.models.stack import layers_of
 
-SUPPORTED = (*LAYOUTS, "modernbert")
+SUPPORTED = tuple(LAYOUTS)
 """Model types whose attention goes through transformers' interface and adds nothing of its own to the scores."""
 
 

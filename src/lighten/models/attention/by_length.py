@@ -23,9 +23,10 @@ SHORT = 256
 
 
 def fits(config: Any) -> bool:
-    """Return whether a model takes it: an encoder whose attention adds nothing of its own to the scores."""
+    """Return whether a model takes it: an encoder all of whose layers attend fully."""
     decodes = getattr(config, "is_decoder", False) or getattr(config, "add_cross_attention", False)
-    return getattr(config, "model_type", None) in LAYOUTS and not decodes
+    known = LAYOUTS.get(str(getattr(config, "model_type", None)))
+    return known is not None and not known.pre_norm and not decodes
 
 
 def register() -> None:

@@ -17,6 +17,8 @@ NOTE = "lighten_attention"
 
 KINDS = "LG"
 """Letters of the notation per layer: local (the pattern) and global (full attention)."""
+LAYER_TYPES = {"sliding_attention": "L", "full_attention": "G"}
+"""Letters by transformers' words, for models that have windows of themselves."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,36 @@ def sees_everything(pattern: Pattern | None) -> bool:
     return pattern is None or pattern.globals_ > 0
 
 
+def is_plain(pattern: Pattern | None) -> bool:
+    """Whether a window is all there is to a pattern, global tokens aside: no gaps, no random blocks."""
+    return pattern is not None and pattern.dilation == 1 and not pattern.random_blocks
+
+
+def own_windows(config: Mapping[str, Any], where: str = "config.json") -> tuple[Pattern, str] | None:
+    """Return the windows that a ModernBERT has of itself and its layers' letters; None for other model types.
+
+    Its ``local_attention`` counts both sides; without ``layer_types`` every so manieth layer is global.
+
+    Raises:
+        InputError: a window of no tokens, or a kind of layer that is not known.
+    """
+    if config.get("model_type") != "modernbert":
+        return None
+    width, every = config.get("local_attention", 128), config.get("global_attn_every_n_layers", 3)
+    for key, value, least in (("local_attention", width, 2), ("global_attn_every_n_layers", every, 1)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InputError(f"{key!r} must be a whole number of at least {least} but is {value!r}", where)
+    kinds = config.get("layer_types") or ["full_attention"] + ["sliding_attention"] * (every - 1)
+    unknown = [kind for kind in kinds if kind not in LAYER_TYPES]
+    if unknown:
+        raise InputError(f"layer_types: {unknown[0]!r} is not one of {', '.join(LAYER_TYPES)}", where)
+    return Pattern(window=width // 2, globals_=0), "".join(LAYER_TYPES[kind] for kind in kinds)
+
+
 def patterns_of(config: Mapping[str, Any], layers: int) -> tuple[Pattern | None, ...]:
     """Return the pattern of every layer of a model by its config; None where attention is full.
+
+    A pattern that it was given comes before the windows that it has of itself.
 
     Args:
         config: the content of config.json.
@@ -148,9 +178,10 @@ def patterns_of(config: Mapping[str, Any], layers: int) -> tuple[Pattern | None,
     Raises:
         InputError: the note in the config makes no sense.
     """
-    if config.get(NOTE) is None:
+    found = own_windows(config) if config.get(NOTE) is None else from_note(config[NOTE])
+    if found is None:
         return (None,) * layers
-    pattern, notation = from_note(config[NOTE])
+    pattern, notation = found
     return tuple(
         pattern.of_layer(index) if kind == "L" else None for index, kind in enumerate(per_layer(notation, layers))
     )

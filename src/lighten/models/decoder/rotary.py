@@ -30,7 +30,20 @@ def frequencies(config: Mapping[str, Any]) -> Array:
     """
     scaling: Mapping[str, Any] = config.get("rope_parameters") or config.get("rope_scaling") or {}
     base = float(scaling.get("rope_theta") or config.get("rope_theta") or 10000.0)
-    size = number_of(config, "head_dim")
+    return scaled_frequencies(base, number_of(config, "head_dim"), scaling)
+
+
+def scaled_frequencies(base: float, size: int, scaling: Mapping[str, Any]) -> Array:
+    """Return the angle per position of each pair of channels [size / 2].
+
+    Args:
+        base: what the last pair's angle is about one over.
+        size: channels of a head.
+        scaling: what a config says of longer texts: ``rope_type`` and what belongs to it.
+
+    Raises:
+        InputError: a kind of scaling that is not known.
+    """
     plain = base ** (-np.arange(0, size, 2, dtype=np.float64) / size)
     kind = scaling.get("rope_type") or scaling.get("type") or "default"
     if kind == "default":

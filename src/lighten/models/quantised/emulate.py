@@ -20,18 +20,12 @@ from lighten.models.attention.pattern import sees_everything
 from lighten.models.encoder import Dense, Encoder, Layer, Norm
 from lighten.models.fold import fold_norms
 from lighten.models.layout import Array
+from lighten.models.quantised.emulate_pre_norm import ACTIVATIONS, states_of, tensor
 from lighten.models.quantised.fake import fake_activations, fake_blocks, range_of
 from lighten.models.quantised.numbers import quantise_blocks, quantise_columns, quantise_rows
-from lighten.models.quantised.precision import Precision
+from lighten.models.quantised.precision import Precision, product_of
 
 Observer = Callable[[str, torch.Tensor], None]
-_ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "": lambda x: x,
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    **dict.fromkeys(("gelu", "gelu_python"), functional.gelu),
-    **dict.fromkeys(("gelu_new", "gelu_fast", "gelu_pytorch_tanh"), lambda x: functional.gelu(x, approximate="tanh")),
-}
 
 
 class Emulation:
@@ -55,10 +49,11 @@ class Emulation:
         self.observer: Observer | None = None
         self._mask = torch.zeros(0)
         self._matrices: dict[tuple[str, bool], torch.Tensor] = {}
-        self._words, self._positions = self._table(self.encoder.words), self._table(self.encoder.positions)
+        self.words = self._table(self.encoder.words)
+        self._positions = torch.zeros(0) if encoder.pre_norm else self._table(self.encoder.positions)
         for dense in (*(layer.up for layer in encoder.layers), *encoder.head):
-            if dense.activation not in _ACTIVATIONS:
-                known = ", ".join(sorted(filter(None, _ACTIVATIONS)))
+            if dense.activation not in ACTIVATIONS:
+                known = ", ".join(sorted(filter(None, ACTIVATIONS)))
                 raise InputError(
                     f"activation {dense.activation!r} cannot be exported; known are {known}", "config.json"
                 )
@@ -73,19 +68,27 @@ class Emulation:
         """
         encoder = self.encoder
         self._mask = mask[..., None].float()
-        x = self._norm(self._words[ids] + self._positions[: ids.shape[1]], encoder.norm)
-        if encoder.projection is not None:
-            x = self._product(x, encoder.projection, "projection") + _tensor(encoder.projection.bias)
-        for index, layer in enumerate(encoder.layers):
-            x = self._layer(x, layer, index, mask)
+        x = self._states(ids, mask) if encoder.pre_norm is None else states_of(self, encoder.pre_norm, ids, mask)
         if encoder.pooling != "first":
             x = (x * self._mask).sum(1) / self._mask.sum(1)
         elif not encoder.layers:
             x = x[:, 0]
         for index, dense in enumerate(encoder.head):
             last = index == len(encoder.head) - 1
-            product = x @ _tensor(dense.weight) if last else self._product(x, dense, f"head{index}")
-            x = _ACTIVATIONS[dense.activation](product + _tensor(dense.bias))
+            product = x @ tensor(dense.weight) if last else self.product(x, dense, f"head{index}")
+            x = ACTIVATIONS[dense.activation](product + tensor(dense.bias))
+            if index == 0 and encoder.pre_norm is not None and encoder.pre_norm.head_norm is not None:
+                x = self.norm(x, encoder.pre_norm.head_norm)
+        return x
+
+    def _states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return what enters the pooling, for a post-norm encoder."""
+        encoder = self.encoder
+        x = self.norm(self.words[ids] + self._positions[: ids.shape[1]], encoder.norm)
+        if encoder.projection is not None:
+            x = self.product(x, encoder.projection, "projection") + tensor(encoder.projection.bias)
+        for index, layer in enumerate(encoder.layers):
+            x = self._layer(x, layer, index, mask)
         return x
 
     def _layer(self, x: torch.Tensor, layer: Layer, index: int, mask: torch.Tensor) -> torch.Tensor:
@@ -95,7 +98,7 @@ class Emulation:
         if first and not self.precision.weight_bits and sees_everything(pattern):
             attended = self._first_attended(x, layer.qkv, name, mask)
             return self._behind_attention(attended, x[:, 0], layer, name)
-        joined = self._product(x, layer.qkv, name + "qkv") + _tensor(layer.qkv.bias)
+        joined = self.product(x, layer.qkv, name + "qkv") + tensor(layer.qkv.bias)
         query, key, value = joined.unflatten(-1, (3, self.encoder.heads, -1)).permute(2, 0, 3, 1, 4)
         if pattern is None:
             attended = functional.scaled_dot_product_attention(query, key, value, mask[:, None, None].bool())
@@ -108,10 +111,10 @@ class Emulation:
         """Return what the first token gathers [rows, hidden]; what meets keys and values is not rounded."""
         parts = zip(np.split(qkv.weight, 3, axis=1), np.split(qkv.bias, 3), strict=True)
         asking, asked, told = (Dense(weight, bias) for weight, bias in parts)
-        query = (self._product(x[:, 0], asking, name + "qkv") + _tensor(asking.bias))[:, None]
-        quantised = self.precision.quantised and name + "qkv" not in self.floats
-        key = x @ self._matrix(asked, name + "key", quantised)
-        value = x @ self._matrix(told, name + "value", quantised) + _tensor(told.bias)
+        query = (self.product(x[:, 0], asking, name + "qkv") + tensor(asking.bias))[:, None]
+        quantised = self.quantises(name + "qkv")
+        key = x @ self.matrix(asked, name + "key", quantised)
+        value = x @ self.matrix(told, name + "value", quantised) + tensor(told.bias)
         query, key, value = (y.unflatten(-1, (self.encoder.heads, -1)).transpose(1, 2) for y in (query, key, value))
         return functional.scaled_dot_product_attention(query, key, value, mask[:, None, None].bool())[:, :, 0].flatten(
             1
@@ -119,40 +122,47 @@ class Emulation:
 
     def _behind_attention(self, attended: torch.Tensor, x: torch.Tensor, layer: Layer, name: str) -> torch.Tensor:
         x = self._residual(attended, x, layer.attention_out, layer.attention_norm, name)
-        inner = self._product(x, layer.up, name + "up") + _tensor(layer.up.bias)
-        return self._residual(_ACTIVATIONS[layer.up.activation](inner), x, layer.down, layer.norm, name, "down")
+        inner = self.product(x, layer.up, name + "up") + tensor(layer.up.bias)
+        return self._residual(ACTIVATIONS[layer.up.activation](inner), x, layer.down, layer.norm, name, "down")
 
     def _residual(
         self, x: torch.Tensor, skip: torch.Tensor, dense: Dense, norm: Norm, name: str, part: str = "attention_out"
     ) -> torch.Tensor:
-        return self._norm(skip + self._product(x, dense, name + part) + _tensor(dense.bias), norm)
+        return self.norm(skip + self.product(x, dense, name + part) + tensor(dense.bias), norm)
 
-    def _norm(self, x: torch.Tensor, norm: Norm) -> torch.Tensor:
-        scale, shift = _tensor(norm.scale), _tensor(norm.shift)
+    def norm(self, x: torch.Tensor, norm: Norm) -> torch.Tensor:
+        """Normalise, as the encoder does."""
+        scale, shift = tensor(norm.scale), tensor(norm.shift)
         if self.encoder.affine:
             return x * scale + shift
         return functional.layer_norm(x, scale.shape, scale, shift, self.encoder.epsilon)
 
-    def _product(self, x: torch.Tensor, dense: Dense, name: str) -> torch.Tensor:
+    def product(self, x: torch.Tensor, dense: Dense, name: str) -> torch.Tensor:
+        """Return a product without its bias; x [..., in] may be of the first tokens of the texts alone."""
         if self.observer is not None:
-            self.observer(name, x[self._mask[..., 0].bool()] if x.dim() == 3 else x)
-        quantised = self.precision.quantised and name not in self.floats
+            self.observer(product_of(name), x[self._mask[:, : x.shape[1], 0].bool()] if x.dim() == 3 else x)
+        quantised = self.quantises(name)
         if quantised:
             x = self._activations(x, name)
-        return x @ self._matrix(dense, name, quantised)
+        return x @ self.matrix(dense, name, quantised)
+
+    def quantises(self, name: str) -> bool:
+        """Whether the product that a weight is of is quantised."""
+        return self.precision.quantised and product_of(name) not in self.floats
 
     def _activations(self, x: torch.Tensor, name: str) -> torch.Tensor:
         precision = self.precision
         if precision.weight_bits:
             return fake_blocks(x, precision.block) if precision.accuracy else x
         if precision.ranges:
-            low, high = precision.ranges[name]
+            low, high = precision.ranges[product_of(name)]
             return fake_activations(x, torch.tensor(low), torch.tensor(high))
         # Zero is in every range: padding set to zero leaves the range of the text as it is.
-        seen = x * self._mask if self.per_text and x.dim() == 3 else x
+        seen = x * self._mask[:, : x.shape[1]] if self.per_text and x.dim() == 3 else x
         return fake_activations(x, *range_of(seen, self.per_text))
 
-    def _matrix(self, dense: Dense, name: str, quantised: bool) -> torch.Tensor:
+    def matrix(self, dense: Dense, name: str, quantised: bool) -> torch.Tensor:
+        """Return a weight as the graph multiplies it."""
         if (name, quantised) not in self._matrices:
             weight: Any = dense.weight
             if quantised and self.precision.weight_bits:
@@ -160,15 +170,11 @@ class Emulation:
             elif quantised:
                 columns = quantise_columns(weight, self.precision.bits)
                 weight = columns.values * columns.scale
-            self._matrices[name, quantised] = _tensor(weight)
+            self._matrices[name, quantised] = tensor(weight)
         return self._matrices[name, quantised]
 
     def _table(self, table: Array) -> torch.Tensor:
         if not self.precision.quantised:
-            return _tensor(table)
+            return tensor(table)
         rows = quantise_rows(table)
-        return _tensor(rows.values * rows.scale)
-
-
-def _tensor(values: Array) -> torch.Tensor:
-    return torch.from_numpy(values)
+        return tensor(rows.values * rows.scale)

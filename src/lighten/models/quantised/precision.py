@@ -73,6 +73,12 @@ def products(encoder: Encoder) -> list[tuple[str, Dense]]:
     return found + [(f"head{index}", dense) for index, dense in enumerate(encoder.head[:-1])]
 
 
+def product_of(weight: str) -> str:
+    """Return the name of the product that a weight is of: keys by themselves belong to the joined ``qkv``."""
+    place, _, part = weight.rpartition(".")
+    return f"{place}.qkv" if part == "key" else weight
+
+
 def product_names(encoder: Encoder) -> list[str]:
     """Return the names of `products`."""
     return [name for name, _ in products(encoder)]

@@ -116,6 +116,7 @@ def cache_file(setting: Setting, grid: Grid) -> Path:
         "norm": norm_of(config),
         "activation": config.get(names_of(config).key_of("hidden_act")),
         "patterns": [None if pattern is None else vars(pattern) for pattern in patterns],
+        "pooling": config.get("classifier_pooling"),
         "table_width": table_width(setting.config),
         "positions": setting.full.positions,
     }

@@ -111,7 +111,7 @@ def tokenizer_mb(folder: Path) -> float:
 
 def _row(shape: Shape, int8: bool, batch: int, tokens: int, table_width: int | None, pieces: int) -> Floats:
     """Return what the weights of the law of memory are multiplied with: thousands of pieces, megabytes of all else."""
-    table = (shape.vocabulary + shape.positions) * (table_width or shape.hidden)
+    table = shape.table_rows * (table_width or shape.hidden)
     matrices = shape.encoder_parameters + shape.hidden**2
     numbers = batch * tokens * (shape.intermediate + 5 * shape.hidden) + 2 * batch * shape.heads * tokens**2
     stored = 1e-6 * np.array([0, table, 0, matrices] if int8 else [4 * table, 0, 4 * matrices, 0])

@@ -37,12 +37,12 @@ def weight_bytes(shape: Shape, table_width: int | None, int8: bool) -> int:
         int8: matrices in int8, else fp32.
     """
     columns = shape.layers * (5 * shape.hidden + shape.intermediate)
-    tables = (shape.vocabulary + shape.positions) * (table_width or shape.hidden)
+    tables = shape.table_rows * (table_width or shape.hidden)
     matrices = shape.encoder_parameters + tables + shape.hidden**2
     vectors = columns + shape.layers * 4 * shape.hidden + shape.hidden
     if not int8:
         return 4 * (matrices + vectors)
-    scales = columns + shape.vocabulary + shape.positions
+    scales = columns + shape.table_rows
     return matrices + columns + 4 * (vectors + scales)
 
 

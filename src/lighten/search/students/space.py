@@ -190,7 +190,9 @@ def _widths(width: int) -> list[int]:
 
 def _hiddens(full: Shape, asked: list[int] | None, small: bool) -> list[int | None]:
     """Return hidden widths, None for the full one; those that hold no whole number of heads are refused."""
-    if asked is None and not small:
+    if full.pre_norm and asked is not None and asked != [full.hidden]:
+        raise InputError(f"a pre-norm encoder keeps its hidden width, {full.hidden}; leave it out", "search.hidden")
+    if asked is None and (full.pre_norm or not small):
         return [None]
     size = full.hidden // full.heads
     shares = search_space(Width, "search_shares")["hidden"]

@@ -38,14 +38,16 @@ class FeatureSource(Protocol):
 
 
 def qkv_modules(model: Any, layer: int) -> list[torch.nn.Module] | None:
-    """Return the modules that compute a layer's queries, keys and values (from 1); None where the type has none.
+    """Return the modules that compute a layer's queries, keys and values (from 1).
+
+    None where the type has none, or one for all three.
 
     Args:
         model: a classifier whose type is in `lighten.models.layout.LAYOUTS`.
         layer: counted from 1.
     """
     names = LAYOUTS.get(getattr(model.config, "model_type", ""))
-    if names is None:
+    if names is None or names.fused:
         return None
     place = names.prefix + names.layer.format(i=layer - 1)
     try:

@@ -10,7 +10,7 @@ from lighten.errors import InputError
 from lighten.measure.machine import describe, memory_mb, usable_cores
 from lighten.measure.process import ask
 from lighten.models.checkpoint import read_config
-from lighten.models.layout import shape_of
+from lighten.models.layout import check_post_norm, shape_of
 from lighten.progress import Progress
 from lighten.sources import resolve
 from lighten.workshop.compare_attention.kinds import SHAPE, USUAL, check_kinds, pattern_of
@@ -74,6 +74,7 @@ def compare_attention(
     lengths, kinds, whats = _checked(tokens, kinds, window, what, minutes)
     folder = None if config or model is None else _folder(model, progress)
     config = config or (dict(SHAPE) if folder is None else read_config(folder))
+    check_post_norm(config, "the comparison", "model" if folder is None else str(folder / "config.json"))
     shape = shape_of(config, 1)
     threads = threads or usable_cores()
     for kind in kinds:
