@@ -35,6 +35,7 @@ def hidden(tmp_path_factory):
     return {"train": str(file), "text": "text", "label": "label", "prepare": []}
 
 
+@pytest.mark.slow
 def test_the_sentence_that_says_it_is_found(recipe, hidden, tmp_path):
     made = recipe(data=hidden, search=SEARCH)
     lighten.build(made, tmp_path / "run")

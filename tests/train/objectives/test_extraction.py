@@ -44,7 +44,7 @@ def test_the_loss_is_that_of_a_loop(batch):
     for number, wanted in enumerate(batch.targets[WANTED]):
         p = torch.sigmoid(logits[number == PLACE].mean())
         total = total - wanted * p.log() - (1 - wanted) * (1 - p).log()
-    assert float(found) == pytest.approx(float(total), rel=1e-5)
+    assert float(found.detach()) == pytest.approx(float(total.detach()), rel=1e-5)
     gradients = [torch.autograd.grad(value, model.table.weight)[0] for value in (found, total)]
     assert torch.allclose(*gradients, atol=1e-6)
 
