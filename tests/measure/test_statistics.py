@@ -128,3 +128,11 @@ def test_the_mean_of_grouped_values_varies_as_the_groups_do():
     assert together.high - together.low == pytest.approx(2 * 1.96 * np.std(each) / np.sqrt(30), rel=0.2)
     uneven = mean_interval([1.0, 0.0, 0.0, 0.0], [0, 1, 1, 1], 0)  # a group counts as much as it has examples
     assert uneven.value == 0.25 and uneven.low == 0 and uneven.high == 1
+
+
+def test_grouped_pairs_are_the_grouped_mean_of_their_differences():
+    random = np.random.default_rng(2)
+    a, b, groups = random.normal(0, 1, 60), random.normal(1, 1, 60), np.repeat(np.arange(12), 5)
+    assert paired_bootstrap(a, b, 0, groups=groups) == pytest.approx(mean_interval(b - a, groups, 0))
+    with pytest.raises(ValueError):
+        paired_bootstrap(a[:-1], b, 0, groups=groups)

@@ -25,3 +25,11 @@ def test_the_interval_is_that_of_batches() -> None:
     found = perplexity(losses, 0)
     spread = np.exp(np.mean(losses.sums) / 100) * np.std(losses.sums) / 100 / np.sqrt(40)
     assert found.high - found.low == pytest.approx(2 * 1.96 * spread, rel=0.15)
+
+
+def test_batches_of_which_nothing_was_predicted_take_no_part() -> None:
+    """Of few short rows masked tokens may fall into one alone: samples of the others have no mean."""
+    known = Losses([6.0, 8.0], [2.0, 2.0])
+    found = perplexity(Losses([0.0, 6.0, 0.0, 8.0], [0.0, 2.0, 0.0, 2.0]), 0)
+    assert found == perplexity(known, 0) and np.isfinite([found.low, found.high]).all()
+    assert perplexity(Losses([0.0, 0.0], [0.0, 0.0]), 0) == (1.0, 1.0, 1.0)  # nothing was asked, nothing is known

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lighten.measure.quality import Indices, confusion, per_class_recall
-from lighten.measure.statistics import RESAMPLES, Floats, resample_counts
+from lighten.measure.statistics import RESAMPLES, Floats, cluster_means, resample_counts
 
 
 def class_recalls(
@@ -75,11 +75,8 @@ def chance_of_floors(
 
 def _means(scores: Floats, groups: Indices | None, seed: int, resamples: int) -> Floats:
     """Return the mean of resampled scores in points, [resamples]; they take few values, so counting is enough."""
-    random = np.random.default_rng(seed)
-    if groups is None:
-        kinds, counts = np.unique(scores, return_counts=True)
-        return np.asarray(100.0 * (resample_counts(counts, random, resamples) @ kinds) / len(scores))
-    owner = np.unique(groups, return_inverse=True)[1].ravel()
-    sums, sizes = np.bincount(owner, weights=scores), np.bincount(owner)
-    often = resample_counts(np.ones(len(sizes), np.int64), random, resamples)
-    return np.asarray(100.0 * (often @ sums) / (often @ sizes))
+    if groups is not None:
+        return 100.0 * cluster_means(scores, groups, seed, resamples)
+    kinds, counts = np.unique(scores, return_counts=True)
+    drawn = resample_counts(counts, np.random.default_rng(seed), resamples)
+    return np.asarray(100.0 * (drawn @ kinds) / len(scores))

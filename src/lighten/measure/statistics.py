@@ -65,13 +65,25 @@ def mean_interval(
     """
     if groups is None:
         return bootstrap_interval(values, np.mean, seed, resamples)
+    return interval_of(float(_sample(values).mean()), cluster_means(values, groups, seed, resamples))
+
+
+def cluster_means(values: npt.ArrayLike, groups: npt.ArrayLike, seed: int, resamples: int = RESAMPLES) -> Floats:
+    """Draw the bootstrap distribution of the mean of values of which whole groups are resampled, [resamples].
+
+    Args:
+        values: [n], at least one.
+        groups: what each value belongs to, [n].
+        seed: of the resampling.
+        resamples: bootstrap samples to draw.
+    """
     sample, owner = _sample(values), np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
     sums, sizes = np.bincount(owner, weights=sample), np.bincount(owner)
     random, draws = np.random.default_rng(seed), []
     for size in _chunks(resamples, len(sizes)):
         often = resample_counts(np.ones(len(sizes), np.int64), random, size)
         draws.append((often @ sums) / (often @ sizes))
-    return interval_of(float(sample.mean()), np.concatenate(draws))
+    return np.concatenate(draws)
 
 
 def paired_differences(a: npt.ArrayLike, b: npt.ArrayLike, seed: int, resamples: int = RESAMPLES) -> Floats:
@@ -104,9 +116,17 @@ def paired_differences(a: npt.ArrayLike, b: npt.ArrayLike, seed: int, resamples:
     return np.concatenate(draws)
 
 
-def paired_bootstrap(a: npt.ArrayLike, b: npt.ArrayLike, seed: int, resamples: int = RESAMPLES) -> Interval:
-    """Return the interval of ``mean(b) - mean(a)`` for scores of the same examples; see `paired_differences`."""
-    draws = paired_differences(a, b, seed, resamples)
+def paired_bootstrap(
+    a: npt.ArrayLike, b: npt.ArrayLike, seed: int, resamples: int = RESAMPLES, groups: npt.ArrayLike | None = None
+) -> Interval:
+    """Return the interval of ``mean(b) - mean(a)`` for scores of the same examples; see `paired_differences`.
+
+    With `groups` [n] whole groups are resampled, as `cluster_means` does.
+    """
+    if groups is None:
+        draws = paired_differences(a, b, seed, resamples)
+    else:
+        draws = cluster_means(_sample(b) - _sample(a), groups, seed, resamples)
     return interval_of(float(_sample(b).mean() - _sample(a).mean()), draws)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lighten.measure.rouge import MEASURES, Stem, rouge_intervals, rouge_scores
-from lighten.measure.statistics import Interval, mean_interval
+from lighten.measure.statistics import Interval, paired_bootstrap
 from lighten.runtime.sentences import words_of
 from lighten.runtime.textrank import lead_summary, textrank_summary
 
@@ -81,7 +81,7 @@ def compare_summaries(
         for measure, interval in rouge_intervals(scores[name], seed, groups).items():
             entry[measure] = points(interval)
             if position:
-                ahead = mean_interval(first[measure] - scores[name][measure], groups, seed)
+                ahead = paired_bootstrap(scores[name][measure], first[measure], seed, groups=groups)
                 entry[measure] |= {"ahead": round(ahead.value, 3), "ahead_ci95": _ends(ahead)}
         found[name] = entry
     return {"documents": len(references), "length": length, "systems": found}

@@ -27,6 +27,11 @@ def perplexity(losses: Losses, seed: int) -> Interval:
         seed: of the resampling.
     """
     total, count = np.array(losses.sums), np.array(losses.units)
+    value, told = float(np.exp(losses.mean)), count > 0
+    if not told.any():
+        return Interval(value, value, value)
+    # A batch of which nothing was predicted is no cluster; samples of such alone have no mean.
+    total, count = total[told], count[told]
     drawn = np.random.default_rng(seed).integers(0, len(total), (RESAMPLES, len(total)))
     draws = np.exp(total[drawn].sum(1) / count[drawn].sum(1))
-    return interval_of(float(np.exp(losses.mean)), draws)
+    return interval_of(value, draws)
