@@ -41,9 +41,10 @@ def test_a_separable_set_is_learned(bert, tmp_path, make_context, classes, ngram
     assert len(model.predict(["", "zzz", "great " * 90])) == 3
 
 
-def test_it_is_scikit_learns_model(bert, tmp_path, make_context):
-    """Written out anew over strings, with the one strength: the same decisions to 1e-4."""
-    context = make_context(train=120)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_it_is_scikit_learns_model(bert, tmp_path, make_context, classes):
+    """Written out anew over strings, a model per class, by another algorithm, one strength: the same logits."""
+    context = make_context(train=120, classes=classes)
     model, _ = serve(Linear(ngrams=2, strengths=(3.0,)), bert, tmp_path, context)
     special = {"[CLS]", "[SEP]", "[UNK]", "[PAD]", "[MASK]"}
     tokenizer = read_tokenizer(bert)
@@ -54,14 +55,15 @@ def test_it_is_scikit_learns_model(bert, tmp_path, make_context):
         return [t for t in tokens if t not in special] + pairs
 
     vectorizer = TfidfVectorizer(analyzer=grams, min_df=2, sublinear_tf=True)
-    regression = LogisticRegression(C=3.0, max_iter=300).fit(
-        vectorizer.fit_transform(context.train.texts), context.train.labels
-    )
+    features, labels = vectorizer.fit_transform(context.train.texts), np.array(context.train.labels)
+    regressions = [
+        LogisticRegression(C=3.0, solver="liblinear", tol=1e-7).fit(features, labels == label)
+        for label in (range(classes) if classes > 2 else [1])
+    ]
     texts = [*context.validation.texts, "a great ? film", "", "unseen qqq words", "bad bad bad"]
     logits = model.logits(texts)
-    np.testing.assert_allclose(
-        logits[:, 1] - logits[:, 0], regression.decision_function(vectorizer.transform(texts)), atol=1e-3
-    )
+    expected = np.stack([one.decision_function(vectorizer.transform(texts)) for one in regressions], axis=1)
+    np.testing.assert_allclose(logits if classes > 2 else logits[:, 1:] - logits[:, :1], expected, atol=1e-3)
 
 
 def test_no_ngram_holds_or_crosses_a_special_token(bert, tmp_path, make_context):
@@ -122,7 +124,7 @@ def test_under_a_clock_the_middle_strength_comes_first_and_maybe_alone(bert, tmp
             super().__init__(**given)
 
     monkeypatch.setattr("sklearn.linear_model.LogisticRegression", Watched)
-    for seconds, expected in ((None, [1.0, 4.0, 16.0]), (1e9, [4.0, 1.0, 16.0]), (0.0, [4.0])):
+    for seconds, expected in ((None, [1.0, 4.0, 16.0, 64.0]), (1e9, [16.0, 1.0, 4.0, 64.0]), (0.0, [16.0])):
         made.clear()
         context = make_context(train=60)
         context.seconds = seconds

@@ -72,6 +72,22 @@ def test_the_last_validation_is_inside_the_clock(task):
     assert report.seconds < 2.0 * 1.15 + watch.unforeseen
 
 
+def test_a_look_that_takes_what_is_left_is_the_last(task):
+    """No step after it, and so no second look at other weights."""
+    looks = []
+
+    def slow(precision: Precision) -> float:
+        time.sleep(2.0)
+        looks.append(training.state.step)
+        return 50.0
+
+    settings = Settings(epochs=10_000, seconds=1.0, precision="fp32", validations_per_epoch=1, patience=100)
+    training = task.training(settings, validate=slow)
+    training.per_epoch = 10_000
+    report = training.run()
+    assert looks == [report.steps] and report.stopped == "clock"
+
+
 def test_early_stopping(task):
     scores = iter([10.0, 30.0, 20.0, 30.0, 5.0, *[1.0] * 100])
     kept = []

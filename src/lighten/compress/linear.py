@@ -21,7 +21,7 @@ FILE = "linear.safetensors"
 
 
 class Linear(ModelStep):
-    """Logistic regression on TF-IDF of piece n-grams.
+    """Logistic regression on TF-IDF of piece n-grams, one class against all others where there are more than two.
 
     The features are n-grams of token ids, so that the exported graph counts them itself and the model needs
     the same tokenizer file and runtime as an encoder.
@@ -34,14 +34,13 @@ class Linear(ModelStep):
     """Longest n-gram."""
     min_count: int = Field(default=2, ge=1)
     """Texts an n-gram must occur in."""
-    strengths: tuple[float, ...] = (1.0, 4.0, 16.0)
+    strengths: tuple[float, ...] = (1.0, 4.0, 16.0, 64.0)
     """Inverse regularisation strengths to try on the validation examples; where time is short the middle one first,
-    and no further one that would take longer than is left: with many classes a fit takes half a minute."""
+    and no further one that would take longer than is left: on long texts a fit takes some ten seconds."""
 
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
         """Write ``ngrams`` [f, n] padded with -1, ``idf`` [f], ``weight`` [f, classes] and ``bias`` [classes]."""
         from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
 
         from lighten.models.tokens import read_tokenizer
 
@@ -54,7 +53,7 @@ class Linear(ModelStep):
         )
         with context.progress.stage("TF-IDF + linear", total=1 + len(self.strengths)) as stage:
             vectorizer = TfidfVectorizer(
-                analyzer=_analyzer(self.ngrams, special), min_df=self.min_count, sublinear_tf=True
+                analyzer=_analyzer(self.ngrams, special), min_df=self.min_count, sublinear_tf=True, dtype=np.float32
             )
             try:
                 features = vectorizer.fit_transform(train)
@@ -69,7 +68,7 @@ class Linear(ModelStep):
                 begun = time.monotonic()
                 if tried and context.seconds is not None and begun - started + last > context.seconds:
                     break
-                model = LogisticRegression(C=strength, max_iter=300, random_state=context.seed)
+                model = _classifier(strength, len(set(context.train.labels)), context.seed)
                 model.fit(features, context.train.labels)
                 tried[strength] = (float(model.score(held_out, context.validation.labels) * 100), model)
                 stage.update(1 + len(tried), best=f"{max(score for score, _ in tried.values()):.1f}")
@@ -77,7 +76,9 @@ class Linear(ModelStep):
                 context.tick()
         strength = max(tried, key=lambda c: (tried[c][0], -c))
         score, model = tried[strength]
-        weight, bias = two_sided(model.coef_, model.intercept_, model.classes_, len(context.labels))
+        parts = getattr(model, "estimators_", [model])
+        coef, intercept = (np.concatenate([getattr(part, name) for part in parts]) for name in ("coef_", "intercept_"))
+        weight, bias = two_sided(coef, intercept, model.classes_, len(context.labels))
         grams = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
         rows = [gram + (-1,) * (self.ngrams - len(gram)) for gram in grams]
         tensors = {
@@ -102,6 +103,19 @@ class Linear(ModelStep):
 def special_ids(tokenizer: Any) -> frozenset[int]:
     """Return the ids of [CLS], [SEP], padding and their like."""
     return frozenset(i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special)
+
+
+def _classifier(strength: float, classes: int, seed: int) -> Any:
+    """Return the classifier, not fitted.
+
+    One class against the rest by dual coordinate descent (Yu, Huang and Lin 2011): three to ten times as fast as
+    multinomial regression by L-BFGS, not less accurate, and with lower log loss (docs/decisions.md, 2026-11-23).
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    model = LogisticRegression(C=strength, solver="liblinear", dual=True, max_iter=1000, random_state=seed)
+    return OneVsRestClassifier(model) if classes > 2 else model
 
 
 def _analyzer(longest: int, special: frozenset[int]) -> Callable[[Ids], list[tuple[int, ...]]]:

@@ -149,6 +149,7 @@ class Training:
             share = self._share()
             if looks.look_now(self.settings, state, every, share):
                 self._validate(stage)
+                share = self._share()  # a look may have taken what was left
                 if looks.stop_early(self.settings, state, share):
                     return "early"
             if self._due:
