@@ -10,11 +10,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import bench_compress
-from bench_compress import GOALS, verdict
+from bench_compress import GOALS, aimed_at, verdict
+from lighten.recipe import read_recipe
 
 
-def comparison(speed: float, points: float, margin: float = 0.1) -> dict[str, object]:
+def comparison(speed: float, points: float, margin: float = 0.1, size: float = 9.0) -> dict[str, object]:
     return {
+        "size_ratio": size,
         "speedup_batch1": speed,
         "speedup_batch1_ci95": [speed - margin, speed + margin],
         "points_lost": points,
@@ -36,13 +38,34 @@ def test_what_is_said_of_a_goal(found, said):
     assert verdict(GOALS["product"], found) == said
 
 
+def test_a_size_has_no_interval():
+    assert verdict(GOALS["smallest"], comparison(1, 0.5, size=15.1)) == "met"
+    assert verdict(GOALS["smallest"], comparison(99, 0.5, size=14.9)) == "missed"
+
+
+def test_a_build_is_asked_for_quality_within_a_share_of_the_reference():
+    reference = {"latency_ms": {"p50": 9.45, "p95": 20.0}, "size_mb": 90.9}
+    assert aimed_at(GOALS["product"], reference) == [
+        "minimise=null",
+        "maximise=quality",
+        "budget.quality=null",
+        "budget.size_mb=null",
+        "budget.latency_ms=1.0000",
+        "budget.latency_percentile=p50",
+    ]
+    recipe = read_recipe(Path(bench_compress.__file__).parents[1] / "examples" / "reviews.yaml",
+                         aimed_at(GOALS["smallest"], reference))  # fmt: skip
+    assert recipe.objective == "quality" and recipe.budget.size_mb == 6.0 and recipe.budget.build_minutes == 8
+    assert (recipe.budget.quality, recipe.budget.latency_ms) == (None, None)
+
+
 @pytest.fixture
 def builds(tmp_path, monkeypatch):
     """Builds that end at once; what was asked for, and what was written."""
     asked, written = [], []
 
     def build(recipe, out, set):
-        out.mkdir(parents=True)
+        out.mkdir(parents=True, exist_ok=True)
         (out / "result.json").write_text("{}")
         asked.append((out.name, set))
         return SimpleNamespace(verdict="fits")
@@ -53,6 +76,7 @@ def builds(tmp_path, monkeypatch):
         "seed": 0,
         "sentence": "one.",
         "chosen": {"name": "small"},
+        "reference": {"metrics": {"latency_ms": {"p50": 9.45}, "size_mb": 90.9}},
         "seconds": {"total": 480.0},
         "versions": {"torch": "2"},
     }
@@ -68,22 +92,22 @@ def builds(tmp_path, monkeypatch):
 def test_each_goal_has_a_build_that_aims_at_it(builds, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["bench_compress.py"])
     bench_compress.main()
-    assert builds.asked == [
-        ("reviews", []),
-        ("reviews-first-step", ["budget.quality=-2.0"]),
-        ("reviews-product", ["budget.quality=-1.0"]),
-    ]
+    aims = {name: changes for name, changes in builds.asked if name != "reviews"}
+    assert ("reviews", []) in builds.asked and list(aims) == ["reviews-product", "reviews-fastest", "reviews-smallest"]
+    assert "budget.latency_ms=1.0000" in aims["reviews-product"]
+    assert "budget.latency_ms=0.4500" in aims["reviews-fastest"]
+    assert "budget.size_mb=6.0000" in aims["reviews-smallest"]
     (numbers,) = builds.written
     assert numbers["speedup_batch1"] == 5 and numbers["parts"]["product"]["verdict"] == "missed"
     assert numbers["parts"]["first step"]["verdict"] == "met"
     for one in (numbers, *numbers["parts"].values()):
         assert one["built_in"]["versions"] == {"torch": "2"} and len(one["built_in"]["date"]) == 10
-    assert "product: 9 times at no more than 1 points: missed" in capsys.readouterr().out
+    assert "product: 9 times as fast at no more than 1 points: missed" in capsys.readouterr().out
 
 
 def test_one_build_alone_leaves_the_others_as_they_were_recorded(builds, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["bench_compress.py", "--builds", "product"])
     bench_compress.main()
     (numbers,) = builds.written
-    assert [name for name, _ in builds.asked] == ["reviews-product"]
+    assert [name for name, _ in builds.asked] == ["reviews", "reviews-product"]
     assert set(numbers) == {"data", "parts"} and list(numbers["parts"]) == ["product"]

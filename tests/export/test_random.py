@@ -10,28 +10,30 @@ import pytest
 from tests.helpers.checkpoints import ALL_KINDS, write_model
 
 from lighten.export.bundle import Serving
-from lighten.export.graph import Precision, encoder_graph
+from lighten.export.graph import encoder_graph
 from lighten.export.random import write_random
 from lighten.models.checkpoint import read_config, read_state
 from lighten.models.encoder import encoder_from_state, random_encoder
 from lighten.models.layout import Shape, shape_of
+from lighten.models.quantised.precision import unmeasured
 from lighten.models.resized import config_for
 from lighten.runtime import load
 
 SERVING = Serving(("bad", "good"), 32, 1)
+FORMS = ["fp32", "int8", "int8-static"]
 
 
-def write(target: Path, checkpoint: Path, shape: Shape, int8: bool = False, seed: int = 0) -> Path:
+def write(target: Path, checkpoint: Path, shape: Shape, form: str = "fp32", seed: int = 0) -> Path:
     target.mkdir()
-    write_random(target, read_config(checkpoint), shape, Precision(int8=int8), checkpoint, SERVING, seed)
+    write_random(target, read_config(checkpoint), shape, form, checkpoint, SERVING, seed)
     return target
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
-@pytest.mark.parametrize("int8", [False, True])
-def test_it_loads_and_predicts_without_weights(tmp_path, checkpoints, kind, int8):
+@pytest.mark.parametrize("form", FORMS)
+def test_it_loads_and_predicts_without_weights(tmp_path, checkpoints, kind, form):
     config = read_config(checkpoints[kind])
-    folder = write(tmp_path / "model", checkpoints[kind], shape_of(config, 2).with_(layers=1, vocabulary=500), int8)
+    folder = write(tmp_path / "model", checkpoints[kind], shape_of(config, 2).with_(layers=1, vocabulary=500), form)
     assert sorted(f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()) == [
         "config.json",
         "lighten.json",
@@ -46,11 +48,12 @@ def test_it_loads_and_predicts_without_weights(tmp_path, checkpoints, kind, int8
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
-@pytest.mark.parametrize("int8", [False, True])
-def test_the_drawing_has_the_operators_and_sizes_of_the_real_one(tmp_path, checkpoints, kind, int8):
+@pytest.mark.parametrize("form", FORMS)
+def test_the_drawing_has_the_operators_and_sizes_of_the_real_one(tmp_path, checkpoints, kind, form):
     config = read_config(checkpoints[kind])
-    real = encoder_graph(encoder_from_state(config, read_state(checkpoints[kind])), Precision(int8=int8))
-    drawn = onnx.load(write(tmp_path / "model", checkpoints[kind], shape_of(config, 2), int8) / "onnx/model.onnx")
+    encoder = encoder_from_state(config, read_state(checkpoints[kind]))
+    real = encoder_graph(encoder, unmeasured(form, encoder))
+    drawn = onnx.load(write(tmp_path / "model", checkpoints[kind], shape_of(config, 2), form) / "onnx/model.onnx")
     assert [n.op_type for n in drawn.graph.node] == [n.op_type for n in real.graph.node]
     assert [(w.name, w.data_type, list(w.dims)) for w in drawn.graph.initializer] == [
         (w.name, w.data_type, list(w.dims)) for w in real.graph.initializer
@@ -80,5 +83,5 @@ def test_embeddings_as_wide_as_the_hidden_states_stay_so(tmp_path):
 
 def test_predictions_are_finite(tmp_path, bert):
     shape = shape_of(read_config(bert), 2).with_(layers=4)
-    logits = load(write(tmp_path / "model", bert, shape, int8=True)).logits(["film " * 40, "x"])
+    logits = load(write(tmp_path / "model", bert, shape, "int8")).logits(["film " * 40, "x"])
     assert np.isfinite(logits).all()

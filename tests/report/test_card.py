@@ -17,6 +17,13 @@ def test_the_card_holds_the_figures_and_how_to_use_it():
     assert "does not fit" not in text
 
 
+def test_fewer_threads_than_the_target_has_are_told():
+    result = sample_result()
+    assert "on 2 threads. Quality" in card(result)
+    result["chosen"]["metrics"]["latency_ms"]["threads"] = 1
+    assert "on 2 threads (this model with 1: it answers sooner so). Quality" in card(result)
+
+
 def test_a_nearest_miss_says_so():
     assert "**This model does not fit its budget.**" in card(infeasible_result())
 

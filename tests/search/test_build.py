@@ -165,6 +165,19 @@ def test_a_clock_too_short_for_any_student_says_so(recipe: Make, tmp_path: Path)
     assert result["unreachable"] == []  # of what was not costed nothing is known
 
 
+@pytest.mark.slow
+def test_constant_scales_are_a_precision_to_search(recipe: Make, tmp_path: Path) -> None:
+    search = {"candidates": 1, "epochs": 2, "rungs": ["frozen", "student"], "layers": [1], "quantise": ["int8-static"]}
+    lighten.build(recipe(search=search, budget={"quality": -60, "size_mb": 50}), tmp_path / "static")
+    result = read(tmp_path / "static")
+    jsonschema.validate(result, result_json_schema())
+    measured = {c["name"]: c for c in result["candidates"] if c["status"] == "measured"}
+    assert measured and all(name.endswith(", int8-static") for name in measured)
+    assert {c["rung"] for c in measured.values()} == {"frozen", "student"}
+    assert all(c["plan"][-1]["format"] == "int8-static" for c in measured.values())
+    assert result["steps"] == [] or result["steps"][-1]["step"] == "int8-static"
+
+
 def test_a_list_of_steps_is_the_one_plan(recipe: Make, tmp_path: Path) -> None:
     steps = [{"layers": {"count": 1}}, "vocabulary", {"distil": {"epochs": 1}}, "quantise"]
     result = lighten.build(recipe(steps=steps), tmp_path / "plan")

@@ -19,6 +19,7 @@ from lighten.search.plan import space as space_module
 from lighten.search.run import Run
 from lighten.search.rungs.reference import SECONDS
 from lighten.search.students.space import enumerate_points
+from lighten.search.timing import seconds_per_text
 
 Open = Callable[..., Run]
 SEARCH = {"candidates": 1, "epochs": 2, "layers": [1, 2], "intermediate": [128, 64]}
@@ -67,7 +68,7 @@ def test_few_shapes_are_all_measured_without_a_model(opened: Open, sessions: lis
     assert set(standing.points) == names_of(run) and set(standing.costs) == {REFERENCE} | names_of(run)
     assert standing.costs["1 layer, int8"]["latency_ms"]["p50"] == 1
     assert standing.distil == run.distil
-    assert standing.expected.proof == pytest.approx(25 + 1.5 * run.test_rows / 500)
+    assert standing.expected.proof == pytest.approx(25 + 1.5 * run.test_rows * seconds_per_text(run, 2.0))
 
 
 def test_of_many_those_that_decide_are_measured_and_the_others_predicted(

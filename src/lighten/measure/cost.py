@@ -13,6 +13,7 @@ import numpy as np
 
 from lighten.measure.cascade import mix
 from lighten.measure.latency import Latency, summarise
+from lighten.measure.loading import threads_at
 from lighten.measure.memory import peak_memory_mb
 from lighten.measure.process import ask
 from lighten.measure.size import size_mb
@@ -48,7 +49,8 @@ def time_in_fresh_process(
 
     def latency(name: str, timed: Any, run: dict[str, Any]) -> Latency:
         if not isinstance(timed, dict):
-            return summarise(np.array(timed), run["batch"], run["tokens"], threads, seed)
+            used = threads_at(folders[name], threads)
+            return summarise(np.array(timed), run["batch"], run["tokens"], used, seed)
         parts = read_folder(folders[name]).cascade
         assert parts is not None
         kinds = {int(passed): np.array(samples) for passed, samples in timed.items()}

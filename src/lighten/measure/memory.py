@@ -31,11 +31,11 @@ def predict_and_weigh(folder: str, threads: int, batch: int, tokens: int, calls:
 
     if read_folder(folder).task == LANGUAGE:
         return _write_and_weigh(folder, threads, tokens, calls)
+    from lighten.measure.loading import load_at
     from lighten.measure.timing import random_inputs
     from lighten.runtime.cascade import Cascade
-    from lighten.runtime.classifier import load
 
-    classifier = load(folder, threads=threads)
+    classifier = load_at(folder, threads)
     # Of a cascade the worst batch counts: one that is passed on as a whole.
     for part in [classifier.first, classifier.second] if isinstance(classifier, Cascade) else [classifier]:
         part.predict("a text, so that the tokenizer takes part")

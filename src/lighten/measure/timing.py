@@ -20,8 +20,9 @@ import numpy as np
 from lighten.errors import InputError
 from lighten.measure.cascade import Call, calls_of, mix
 from lighten.measure.latency import Latency, summarise
+from lighten.measure.loading import load_at
 from lighten.runtime.cascade import Cascade
-from lighten.runtime.classifier import Classifier, load
+from lighten.runtime.classifier import Classifier
 from lighten.runtime.cut import chunk_starts
 from lighten.runtime.tokens import Ids
 
@@ -33,7 +34,7 @@ _WARMUP_MS = 25.0
 
 def time_models(folders: Mapping[str, Path], *, threads: int, **options: Any) -> dict[str, Latency]:
     """Time models side by side in this process, spinning off for all; `options` are those of `time_classifiers`."""
-    loaded = {name: load(path, threads=threads, spinning=False) for name, path in folders.items()}
+    loaded = {name: load_at(path, threads) for name, path in folders.items()}
     return time_classifiers(loaded, **options)
 
 

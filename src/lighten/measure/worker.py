@@ -27,12 +27,10 @@ def logits(request: dict[str, Any], report: Report) -> dict[str, Any]:
     The answer has ``passed_on`` besides, by name of each cascade: for each example whether the second model answered.
     """
     from lighten.measure.examples import align, read_examples
+    from lighten.measure.loading import load_at
     from lighten.runtime.cascade import CascadeAnswered
-    from lighten.runtime.classifier import load
 
-    loaded = {
-        name: load(path, threads=request["threads"], spinning=False) for name, path in request["folders"].items()
-    }
+    loaded = {name: load_at(path, request["threads"]) for name, path in request["folders"].items()}
     labels = next(iter(loaded.values())).labels
     orders = {name: align(labels, item.labels, str(item.folder.path)) for name, item in loaded.items()}
     texts, truth = read_examples(Path(request["examples"]), labels)
@@ -59,12 +57,10 @@ def timings(request: dict[str, Any], report: Report) -> list[dict[str, Any]]:
     {name: [rounds][calls]} per run; of a cascade {name: {texts passed on: [rounds][calls]}}.
     """
     from lighten.measure.cascade import Mixed
+    from lighten.measure.loading import load_at
     from lighten.measure.timing import time_classifiers
-    from lighten.runtime.classifier import load
 
-    loaded = {
-        name: load(path, threads=request["threads"], spinning=False) for name, path in request["folders"].items()
-    }
+    loaded = {name: load_at(path, request["threads"]) for name, path in request["folders"].items()}
     runs = request["runs"]
     total = sum(run["seconds"] for run in runs) or 1.0
     before, answer = 0.0, []

@@ -112,8 +112,13 @@ class Search(Section):
     or minimised, when left out."""
     vocabulary: list[int | Literal["used", "full"]] | None = None
     """Sizes of the vocabulary to consider: a number of pieces, ``used`` (those in the training text) or ``full``."""
-    quantise: list[Literal["int8", "none"]] | None = None
-    """Precisions to consider."""
+    quantise: list[Literal["int8", "int8-static", "none"]] | None = None
+    """Precisions to consider; ``int8`` and ``none`` (fp32) when left out. ``int8-static`` has constant scales of
+    activations, found on training texts."""
+    threads: list[Annotated[int, Field(ge=1)]] | None = None
+    """Numbers of threads to serve the chosen model with to consider, the target's among them; the target's, half of
+    it, a quarter and so on when left out. Fewer are taken where they are clearly quicker and throughput is not asked
+    for."""
     long: list[LongWay] | None = Field(default=None, min_length=1)
     """Ways to treat texts over the model's limit to consider; all that keep one sequence per text when left out.
     ``window`` reads them whole, up to 4,096 tokens: the model is extended by attention within a window first."""
@@ -171,6 +176,12 @@ class Recipe(Section):
             raise ValueError(f"generate: only for the task {tasks.SUMMARY}; got it for {self.task}")
         for problem in tasks.problems_of_generate(self.train, self.generate):
             raise ValueError(problem)
+        counts, threads = self.search.threads, self.target.threads
+        if counts is not None and max(counts, default=0) != threads:
+            raise ValueError(
+                f"search.threads: the largest must be target.threads, {threads}; got {counts}; to serve with fewer in "
+                "any case set target.threads"
+            )
         if self.minimise and self.maximise:
             raise ValueError(f"minimise and maximise exclude each other; got {self.minimise!r} and {self.maximise!r}")
         return self

@@ -58,9 +58,12 @@ def _cell(candidate: dict[str, Any] | None, name: str) -> str:
 
 
 def _conditions(result: dict[str, Any]) -> str:
-    target, quality = result["target"], ((result["chosen"] or {}).get("metrics") or {}).get("quality")
+    target, metrics = result["target"], (result["chosen"] or {}).get("metrics") or {}
+    quality, used = metrics.get("quality"), (metrics.get("latency_ms") or {}).get("threads", target["threads"])
+    fewer = f" (this model with {used}: it answers sooner so)" if used < target["threads"] else ""
     text = (
-        f"Latency: p95 of one call with {target['batch']} x {target['tokens']} tokens on {target['threads']} threads."
+        f"Latency: p95 of one call with {target['batch']} x {target['tokens']} tokens on {target['threads']} threads"
+        f"{fewer}."
     )
     if quality:
         text += f" Quality: {quality['metric']} on {quality['n']:,} rows of the {quality['split']} split"

@@ -37,6 +37,7 @@ class ModelFolder:
         lowercase: whether texts are lowered before the tokenizer sees them.
         threads: threads of one prediction, unless the caller says otherwise.
         spinning: whether waiting threads spin, unless the caller says otherwise.
+        at_most: threads beyond which a prediction became slower where it was measured; None where nobody looked.
         plan: the steps that made the model.
         files: size, SHA-256 and role of every file but ``lighten.json`` itself.
         self_test: texts with the logits and label they must give; of a language model the next token and the
@@ -69,6 +70,7 @@ class ModelFolder:
     generation: dict[str, Any] = field(default_factory=dict)
     extraction: dict[str, Any] = field(default_factory=dict)
     cascade: Parts | None = None
+    at_most: int | None = None
 
     def serving_files(self) -> list[Path]:
         """Return the files that serving needs, ``lighten.json`` included."""
@@ -185,6 +187,7 @@ def _parse(path: Path, content: dict[str, Any]) -> ModelFolder:
         encoder=path / inside(content["encoder"]) if writes else None,
         generation=generation,
         extraction=extraction,
+        at_most=None if runtime.get("at_most") is None else at_least(1, runtime["at_most"], "runtime.at_most"),
     )
 
 

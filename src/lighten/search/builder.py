@@ -27,6 +27,7 @@ from lighten.search.memory.retry import pending
 from lighten.search.memory.steadiness import caution, hanging, paces, summary
 from lighten.search.opening import clock_of, identify, open_run
 from lighten.search.run import Run
+from lighten.search.splits import words_of
 from lighten.search.students.trainings import STARVED
 from lighten.workshop.finished import finished, refuse_other
 from lighten.workshop.limits import unchecked_classes
@@ -170,6 +171,7 @@ def shortcomings(run: Run, epochs: float) -> str:
         said += HARDLY_TRAINED.format(epochs=epochs)
     if run.no_students:
         said += NO_STUDENTS
+    said += words_of(run.table.metrics)
     if bare := unchecked_classes(run.recipe.budget, run.table.metrics["splits"]["test"]["by_label"]):
         said += UNCHECKED.format(labels=", ".join(map(repr, bare)))
     return said

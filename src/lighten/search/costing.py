@@ -14,6 +14,7 @@ from lighten.search.plan.points import Costs, verify_beside_reference
 from lighten.search.plan.space import Space, predict_space, space_of, within_size
 from lighten.search.run import Run
 from lighten.search.rungs.reference import SECONDS
+from lighten.search.splits import fit_splits
 from lighten.search.standing import Standing
 from lighten.search.students.space import Point, relative_cost
 from lighten.search.timing import MIN_TRAINING, forecast, tell
@@ -28,6 +29,7 @@ def cost_shapes(run: Run) -> Standing:
     Where the clock leaves no time to train any student, their shapes are not costed either (`Run.no_students`): of a
     few minutes that takes a large part.
     """
+    fit_splits(run, lambda: _reference_ms(run.timed("costs", lambda: measure_costs(run, (), {}, {}))))
     space = space_of(run)
     run.no_students = _without_students(run, space)
     points = () if run.no_students else space.costed
@@ -42,13 +44,13 @@ def cost_shapes(run: Run) -> Standing:
 def _standing(
     run: Run, costs: dict[str, dict[str, Any]], points: Sequence[Point], predicted: set[str] | None = None
 ) -> Standing:
-    expected = forecast(run, _texts_per_second(run, costs), run.test_rows)
+    expected = forecast(run, _reference_ms(costs))
     named = {point.name(run.full): point for point in points}
     return Standing(run, run.distil, named, costs, expected, predicted=predicted or set())
 
 
-def _texts_per_second(run: Run, costs: Mapping[str, Mapping[str, Any]]) -> float:
-    return 1000 * run.recipe.target.batch / float(costs[REFERENCE]["latency_ms"]["p50"])
+def _reference_ms(costs: Mapping[str, Mapping[str, Any]]) -> float:
+    return float(costs[REFERENCE]["latency_ms"]["p50"])
 
 
 def _costs(run: Run, space: Space, points: Sequence[Point]) -> tuple[dict[str, dict[str, Any]], set[str]]:
@@ -92,6 +94,6 @@ def _costing(run: Run, space: Space, costs: Mapping[str, Mapping[str, Any]]) -> 
     """Return the seconds that costing all shapes will take: the calls of each, by its size, and its writing."""
     if not space.direct:
         return 0.0  # the few that decide, and a cost model that is kept for every build of this machine
-    seconds = float(costs[REFERENCE]["latency_ms"]["p50"]) / 1000
+    seconds = _reference_ms(costs) / 1000
     points = within_size(run, space.costed, space.pieces)
     return sum(WRITING + MIN_CALLS * seconds * relative_cost(point, run.full) for point in points)

@@ -19,6 +19,7 @@ from lighten.search.timing import (
     clock,
     left_for_students,
     reference_seconds,
+    seconds_per_text,
 )
 
 TRAINING_OVER_INFERENCE = 3.0
@@ -65,7 +66,7 @@ def no_time_for_students(standing: Standing, costing: float) -> bool:
         costing: seconds that costing the shapes will take.
     """
     run = standing.run
-    per_text = standing.costs[REFERENCE]["latency_ms"]["p50"] / run.recipe.target.batch / 1000
+    per_text = seconds_per_text(run, standing.costs[REFERENCE]["latency_ms"]["p50"])
     # Each training ends with a look at validation that its clock does not count; then its export is looked at.
     ahead = reference_forecast(standing).teaching + 2 * AROUND_TRAINING + 3 * len(run.validation) * per_text
     return left_for_students(run, standing.expected, costing + ahead) < MIN_TRAINING

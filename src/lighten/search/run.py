@@ -54,7 +54,8 @@ class Run(Work):
     @cached_property
     def train_tokens(self) -> int:
         """Tokens in the training texts."""
-        return sum(len(ids) for ids in self.context("").encode(self.model, self.train.texts))
+        context = self.context("")
+        return sum(len(ids) for ids in context.encode(self.model, context.train.texts))
 
     @cached_property
     def test_rows(self) -> int:

@@ -19,6 +19,14 @@ AROUND_TRAINING = 3.0
 """Seconds of a training that its clock does not count: reading the texts, probing a batch, writing."""
 
 
+VALIDATION_PASSES = 1.2
+"""What measuring an exported model on validation takes, in passes of the reference over it."""
+PROOF_PASSES = 1.5
+"""What the proof's answers take, in passes of the reference over the test: a smaller model adds about half of one."""
+SHORTEST = 0.3
+"""Share of a call at the target below which a shorter text does not get."""
+
+
 @dataclass
 class Forecast:
     """What the coming work is expected to cost, in seconds.
@@ -34,17 +42,28 @@ class Forecast:
     speed: float | None = None
 
 
-def forecast(run: Run, texts_per_second: float, test_rows: int) -> Forecast:
+def seconds_per_text(run: Run, reference_ms: float) -> float:
+    """Return what the reference takes to answer a text as they are: a call at the target has its tokens, they theirs.
+
+    Args:
+        run: the build.
+        reference_ms: median of a call of the reference at the target.
+    """
+    target = run.recipe.target
+    longer = run.train_tokens / len(run.train) / target.tokens
+    return reference_ms / 1000 / target.batch * max(SHORTEST, longer)
+
+
+def forecast(run: Run, reference_ms: float) -> Forecast:
     """Return the forecast from the measured speed of the reference's shape.
 
     Args:
         run: the build.
-        texts_per_second: of the reference, at the target's batch.
-        test_rows: size of the sealed test.
+        reference_ms: median of a call of the reference at the target.
     """
-    # A smaller student adds about half of what the reference takes.
-    proof = FIXED_PROOF + 1.5 * test_rows / texts_per_second
-    return Forecast(proof=proof, validations=1.2 * len(run.validation) / texts_per_second)
+    seconds = seconds_per_text(run, reference_ms)
+    proof = FIXED_PROOF + PROOF_PASSES * run.test_rows * seconds
+    return Forecast(proof=proof, validations=VALIDATION_PASSES * len(run.validation) * seconds)
 
 
 def reference_seconds(run: Run, expected: Forecast) -> float:

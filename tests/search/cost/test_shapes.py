@@ -11,7 +11,6 @@ import pytest
 from tests.helpers.checkpoints import write_model
 
 from lighten.export.bundle import Serving
-from lighten.export.graph import Precision
 from lighten.export.random import write_random
 from lighten.models.checkpoint import read_config
 from lighten.models.layout import Shape
@@ -48,7 +47,7 @@ def limited(run: Run, **limits: Any) -> Run:
 
 
 def weight_mb(run: Run, point: Point) -> float:
-    return weight_bytes(point.shape(run.full, run.full.vocabulary), None, point.quantise == "int8") / 1e6
+    return weight_bytes(point.shape(run.full, run.full.vocabulary), None, point.int8) / 1e6
 
 
 def measured(run: Run, *points: Point) -> dict[str, dict[str, Any]]:
@@ -70,7 +69,7 @@ def test_weight_bytes_foresees_the_file(tmp_path, kind, shape, width, int8):
     checkpoint = write_model(tmp_path / kind, kind)
     config = {**read_config(checkpoint), **({} if width is None else {"embedding_size": width})}
     (tmp_path / "model").mkdir()
-    write_random(tmp_path / "model", config, shape, Precision(int8=int8), checkpoint, SERVING)
+    write_random(tmp_path / "model", config, shape, "int8" if int8 else "fp32", checkpoint, SERVING)
     written = (tmp_path / "model/onnx/model.onnx").stat().st_size
     assert weight_bytes(shape, width, int8) == pytest.approx(written, rel=0.02)
 

@@ -45,7 +45,7 @@ def look(run: Any, slower: float, seconds: float) -> tuple[Candidate, list[str]]
         return {"latency_ms": {name: value * slower for name, value in known.items()}}
 
     instruments: Any = SimpleNamespace(second_look=second_look)
-    return _affordable(run, instruments, made, Path("reference")), seen
+    return _affordable(run, instruments, made, Path("reference"), lambda candidate: candidate.folder), seen
 
 
 def make(folder: Path, left: float, **search: Any) -> Any:

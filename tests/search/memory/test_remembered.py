@@ -181,7 +181,7 @@ def test_a_test_is_known_by_its_texts(tmp_path: Path, bench: Bench, folders: Fol
     bench.asked.clear()
     run = make_run(tmp_path)  # as after a change of the settings: another table, with the same test or another one
     shutil.copytree(run.table.path, tmp_path / "moved")
-    run.table = SimpleNamespace(key="another table", path=tmp_path / "moved")
+    run.table = SimpleNamespace(key="another table", path=tmp_path / "moved", metrics={})
     test = tmp_path / "moved" / "test.jsonl"
     if other:
         test.write_text("".join(reversed(test.read_text().splitlines(keepends=True))))

@@ -29,7 +29,7 @@ def costs_for(**limits) -> Costs:
     found = {}
     for point in POINTS:
         shape, name = point.shape(FULL, PIECES), point.name(FULL)
-        found[name] = Costed(name, MODEL.predict(shape, point.quantise == "int8", **AT), point, shape)
+        found[name] = Costed(name, MODEL.predict(shape, point.int8, **AT), point, shape)
     return Costs(Budget(**limits), FULL, found)
 
 
@@ -43,7 +43,7 @@ class Machine:
         self.asked.append([point.name(FULL) for point in points])
         found = {}
         for point in points:
-            metrics = MODEL.predict(point.shape(FULL, PIECES), point.quantise == "int8", **AT)
+            metrics = MODEL.predict(point.shape(FULL, PIECES), point.int8, **AT)
             latency = metrics["latency_ms"]
             slower = {key: latency[key] * self.factor for key in ("mean", "p50", "p95")}
             found[point.name(FULL)] = {**metrics, "latency_ms": {**latency, **slower}}

@@ -25,7 +25,7 @@ def limited(run: Run, **limits: Any) -> Run:
 
 def megabytes(run: Run, space: Space, point: Point) -> float:
     shape = point.shape(run.full, space.pieces[point.student.vocabulary])
-    return weight_bytes(shape, None, point.quantise == "int8") / 1e6
+    return weight_bytes(shape, None, point.int8) / 1e6
 
 
 def test_narrower_hidden_states_are_looked_at_where_too_few_shapes_are_within_the_limit(opened: Open) -> None:

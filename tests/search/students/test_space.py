@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lighten.compress.steps import Distil, Layers
+from lighten.compress.steps import Distil, Layers, Quantise
 from lighten.errors import InputError
 from lighten.models.layout import Shape
 from lighten.pipeline.step import search_space
@@ -37,6 +37,15 @@ def test_the_automatic_space_spans_depth_width_and_precision() -> None:
 def test_a_recipe_narrows_it() -> None:
     points = enumerate_points(FULL, Search(layers=[2], intermediate=[512], quantise=["int8"]), can_trim=True)
     assert [p.name(FULL) for p in points] == ["2 layers, ffn 512, int8"]
+
+
+def test_constant_scales_are_a_precision_of_their_own() -> None:
+    points = enumerate_points(FULL, Search(layers=[2], intermediate=[512], quantise=["int8-static", "none"]), True)
+    assert [p.name(FULL) for p in points] == ["2 layers, ffn 512, int8-static", "2 layers, ffn 512, fp32"]
+    assert [p.int8 for p in points] == [True, False]
+    last = plan_of(points[0], FULL, Distil())[-1]
+    assert isinstance(last, Quantise) and last.format == "int8-static"
+    assert relative_cost(Point(points[0].student, "int8"), FULL) < relative_cost(points[0], FULL) < 0.5
 
 
 def test_a_tokenizer_that_cannot_be_trimmed_keeps_its_vocabulary() -> None:

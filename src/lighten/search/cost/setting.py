@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from lighten.export.bundle import Serving
-from lighten.export.graph import Precision
 from lighten.export.random import write_random
 from lighten.models.layout import Shape
 
@@ -54,7 +53,7 @@ def write_shape(setting: Setting, target: Path, shape: Shape, int8: bool, tokeni
     """Export one shape with random weights into a new folder; returns it."""
     target.mkdir()
     serving = Serving(setting.labels, setting.longest, setting.threads[0])
-    write_random(target, setting.config, shape, Precision(int8=int8), tokenizer, serving, setting.seed)
+    write_random(target, setting.config, shape, "int8" if int8 else "fp32", tokenizer, serving, setting.seed)
     return target
 
 

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lighten.export.graph import Precision
 from lighten.export.random import write_random
 from lighten.measure.cost import LARGE_BATCH, time_in_fresh_process, timing_run
 from lighten.measure.size import size_mb
@@ -71,27 +70,26 @@ def measure_costs(
         reference: large batches of every shape take as long as all the rest.
     """
     found: dict[str, dict[str, Any]] = {}
-    shapes: dict[str, tuple[Shape, bool, Any]] = {REFERENCE: (run.full, False, None)}
+    shapes: dict[str, tuple[Shape, str, Any]] = {REFERENCE: (run.full, "fp32", None)}
     for point in points:
-        shape, int8 = point.shape(run.full, pieces[point.student.vocabulary]), point.quantise == "int8"
-        name = point.name(run.full)
-        if (megabytes := oversize_mb(run, shape, int8)) is not None:
+        shape, name = point.shape(run.full, pieces[point.student.vocabulary]), point.name(run.full)
+        if (megabytes := oversize_mb(run, shape, point.int8)) is not None:
             found[name] = {"size_mb": round(megabytes, 3)}
         else:
-            shapes[name] = (shape, int8, point.student.vocabulary)
+            shapes[name] = (shape, point.format, point.student.vocabulary)
 
-    keys = {name: digest([asdict(shape), int8, vocabulary]) for name, (shape, int8, vocabulary) in shapes.items()}
+    keys = {name: digest([asdict(shape), form, vocabulary]) for name, (shape, form, vocabulary) in shapes.items()}
     with scratch_folder(run, "costs.") as scratch:
 
         def measure(names: Sequence[str]) -> dict[str, dict[str, Any]]:
             with run.progress.stage("cost of shapes, random weights", total=len(names)) as stage:
                 for number, name in enumerate(names, start=1):
                     if name not in folders:  # a session that is repeated finds them there
-                        shape, int8, vocabulary = shapes[name]
+                        shape, form, vocabulary = shapes[name]
                         tokenizer = run.model if vocabulary is None else tokenizers[vocabulary]
                         folders[name] = scratch / str(len(folders))
                         folders[name].mkdir()
-                        write_random(folders[name], run.config, shape, Precision(int8=int8), tokenizer, run.serving)
+                        write_random(folders[name], run.config, shape, form, tokenizer, run.serving)
                     stage.update(number)
                     run.clock.tick()
                 large = names if wants_throughput(run.recipe) else [REFERENCE]

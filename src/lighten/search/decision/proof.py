@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lighten.measure.evidence import gather
 from lighten.search.candidate import Candidate
 from lighten.search.decision.choose import rank
+from lighten.search.decision.threads import serve
 from lighten.search.memory.remembered import Remembered
 from lighten.search.run import Run
 from lighten.workshop.limits import cost_limits
@@ -47,7 +49,8 @@ def prove(run: Run, reference: Candidate, candidates: Sequence[Candidate]) -> Pr
     """
     assert reference.folder is not None
     instruments = Remembered(run)
-    chosen = _affordable(run, instruments, rank([*candidates, reference], run.recipe), reference.folder)
+    ranked = rank([*candidates, reference], run.recipe)
+    chosen = _affordable(run, instruments, ranked, reference.folder, partial(serve, run))
     assert chosen.folder is not None
     run.progress.note(f"chosen on validation: {chosen.name}; now the sealed test")
     validation = dict(chosen.metrics["quality"])
@@ -70,8 +73,16 @@ def prove(run: Run, reference: Candidate, candidates: Sequence[Candidate]) -> Pr
     return Proof(chosen, validation, found["comparison"], found["predictions"], reads)
 
 
-def _affordable(run: Run, instruments: Remembered, ranked: list[Candidate], reference: Path) -> Candidate:
+def _affordable(
+    run: Run,
+    instruments: Remembered,
+    ranked: list[Candidate],
+    reference: Path,
+    served: Callable[[Candidate], Path],
+) -> Candidate:
     """Return the first candidate whose costs hold when measured again; the best by what is known when none does.
+
+    Before the second look it becomes what `served` makes of it, see `threads.serve`.
 
     The clock ends the looking: on a machine that became slower one candidate after the other is over its limit. Then
     too the best by what is known is taken, though nobody looked at it twice.
@@ -82,7 +93,7 @@ def _affordable(run: Run, instruments: Remembered, ranked: list[Candidate], refe
             break
         if not all(limit.met for limit in cost_limits(run.recipe.budget, candidate.metrics)):
             break  # from here on nothing fits: the nearest miss is delivered
-        assert candidate.folder is not None
+        candidate.folder = served(candidate)
         again = instruments.second_look(candidate.folder, reference)
         candidate.metrics = {**candidate.metrics, **again}
         if all(limit.met for limit in cost_limits(run.recipe.budget, candidate.metrics)):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lighten.export.graph import Precision
 from lighten.export.random import write_random
 from lighten.models.layout import Shape
 from lighten.search.candidate import Candidate
@@ -24,8 +23,8 @@ def steps_of(standing: Standing, reference: Reference, chosen: Candidate) -> lis
     if point is None or chosen.rung != "student":
         return []
     qualities: dict[str, float | None] = {REFERENCE: standing.validated[REFERENCE]}
-    qualities["int8" if point.quantise == "int8" else "fp32"] = standing.validated[chosen.name]
-    if point.quantise == "int8":
+    qualities[point.format] = standing.validated[chosen.name]
+    if point.int8:
         qualities["fp32"] = _quality_in_fp32(standing, reference, point)
     return step_costs(standing.run, point, qualities)
 
@@ -51,37 +50,37 @@ def step_costs(run: Run, point: Point, qualities: Mapping[str, float | None]) ->
     Args:
         run: the build.
         point: the chosen student and precision.
-        qualities: points on validation under ``reference``, ``fp32`` and ``int8`` (the student's two exports).
+        qualities: points on validation under ``reference``, ``fp32`` and the point's format (the student's exports).
     """
     student, full = point.student, run.full
-    rows: list[tuple[str, Shape, Precision, Path, float | None]] = [
-        ("reference", full, Precision(), run.model, qualities.get("reference"))
+    rows: list[tuple[str, Shape, str, Path, float | None]] = [
+        ("reference", full, "fp32", run.model, qualities.get("reference"))
     ]
     shape = full
     if student.layers < full.layers:
         shape = shape.with_(layers=student.layers)
-        rows.append((f"layers {full.layers} to {student.layers}", shape, Precision(), run.model, None))
+        rows.append((f"layers {full.layers} to {student.layers}", shape, "fp32", run.model, None))
     if student.intermediate < full.intermediate:
         shape = shape.with_(intermediate=student.intermediate)
         name = f"feed-forward width {full.intermediate} to {student.intermediate}"
-        rows.append((name, shape, Precision(), run.model, None))
+        rows.append((name, shape, "fp32", run.model, None))
     if student.hidden not in (None, full.hidden):
         shape = encoder_of(student, full)
-        rows.append((f"hidden width {full.hidden} to {student.hidden}", shape, Precision(), run.model, None))
+        rows.append((f"hidden width {full.hidden} to {student.hidden}", shape, "fp32", run.model, None))
     tokenizer, pieces = trimmed_tokenizer(run, student.vocabulary)
     if pieces < full.vocabulary:
         shape = shape.with_(vocabulary=pieces)
-        rows.append((f"vocabulary {full.vocabulary} to {pieces}", shape, Precision(), tokenizer, None))
-    name, old_shape, precision, tokens, _ = rows[-1]
-    rows[-1] = (name if len(rows) == 1 else f"{name}; distilled", old_shape, precision, tokens, qualities.get("fp32"))
-    if point.quantise == "int8":
-        rows.append(("int8", shape, Precision(int8=True), tokenizer, qualities.get("int8")))
+        rows.append((f"vocabulary {full.vocabulary} to {pieces}", shape, "fp32", tokenizer, None))
+    name, old_shape, form, tokens, _ = rows[-1]
+    rows[-1] = (name if len(rows) == 1 else f"{name}; distilled", old_shape, form, tokens, qualities.get("fp32"))
+    if point.int8:
+        rows.append((point.format, shape, point.format, tokenizer, qualities.get(point.format)))
     with scratch_folder(run, "steps.") as scratch:
         folders = {}
-        for number, (name, shape, precision, tokens, _) in enumerate(rows):
+        for number, (name, shape, form, tokens, _) in enumerate(rows):
             folders[name] = scratch / str(number)
             folders[name].mkdir()
-            write_random(folders[name], run.config, shape, precision, tokens, run.serving)
+            write_random(folders[name], run.config, shape, form, tokens, run.serving)
         timed = time_folders(run, folders, seconds=0.4 * len(rows))
     return [
         {

@@ -9,7 +9,7 @@ from typing import Any
 
 from lighten.measure.machine import describe
 from lighten.measure.memory import peak_memory_mb
-from lighten.pipeline import digest, read_json, write_json
+from lighten.pipeline import Artifact, digest, read_json, write_json
 from lighten.pipeline.artifact import MANIFEST, OUTCOMES, versions
 from lighten.pipeline.files import checksum
 from lighten.recipe import Recipe
@@ -77,6 +77,12 @@ def environment() -> str:
 def conditions(work: Work) -> str:
     """Return a digest of all that a measurement depends on besides the model: target, machine, versions."""
     return digest([work.recipe.target.model_dump(), environment()])
+
+
+def sealed_test(table: Artifact) -> str:
+    """Return the checksum of the sealed test, of which a table may hold a part; see `splits`."""
+    whole: str | None = table.metrics.get("drawn", {}).get("sealed")
+    return whole or checksum(table.path / "test.jsonl")
 
 
 def wants_memory(recipe: Recipe) -> bool:

@@ -14,7 +14,7 @@ from lighten.measure.instruments import Instruments, Timed, batches_of
 from lighten.measure.latency import Latency, summarise
 from lighten.measure.quality import Answers
 from lighten.pipeline.files import checksum
-from lighten.search.memory.known import conditions, content_of, known_of, memory_of
+from lighten.search.memory.known import conditions, content_of, known_of, memory_of, sealed_test
 from lighten.search.memory.steadiness import PROOF, drifted, steady
 from lighten.search.run import Run
 
@@ -44,7 +44,7 @@ class Remembered(Instruments):
         new = {name: folder for name, folder in folders.items() if kept[contents[name]] is None}
         if new:
             for content in sorted({contents[name] for name in new}):
-                self.run.journal.write(READ, test=test, content=content)
+                self.run.journal.write(READ, test=sealed_test(self.run.table), content=content)
             asked = super().answer(new, examples, target, progress)
             for name in new:
                 kept[contents[name]] = _written(asked, name)
@@ -70,7 +70,8 @@ class Remembered(Instruments):
         )
         samples = {key: {name: _samples(one) for name, one in timed.items()} for key, timed in found.items()}
         p50 = {name: latency.p50 for name, latency in found["target"].items()}
-        self.known.keep("timings", key, {"samples": samples, "p50": p50})
+        threads = {name: latency.threads for name, latency in found["target"].items()}
+        self.known.keep("timings", key, {"samples": samples, "p50": p50, "threads": threads})
         return found
 
     def weigh(self, folder: Path, target: Target) -> float:
@@ -106,7 +107,7 @@ class Remembered(Instruments):
 
         The test is known by its texts: other settings of the search make another table of the same.
         """
-        events = self.run.journal.all(READ, test=checksum(self.run.table.path / "test.jsonl"))
+        events = self.run.journal.all(READ, test=sealed_test(self.run.table))
         return len({event["content"] for event in events} - {content_of(reference)})
 
     def _pair(self, folders: Folders) -> list[str]:
@@ -158,10 +159,11 @@ def _samples(latency: Latency) -> Any:
 
 
 def _timed(kept: dict[str, Any], target: Target, seed: int) -> Timed:
-    conditions = (target["tokens"], target["threads"], seed)
+    threads = kept.get("threads", {})
     return {
         condition: {
-            name: _latency(samples, batch, *conditions) for name, samples in kept["samples"][condition].items()
+            name: _latency(samples, batch, target["tokens"], threads.get(name, target["threads"]), seed)
+            for name, samples in kept["samples"][condition].items()
         }
         for condition, batch in batches_of(target).items()
     }

@@ -44,7 +44,7 @@ class Costed:
     @property
     def int8(self) -> bool:
         """Whether its products are int8."""
-        return self.point is not None and self.point.quantise == "int8"
+        return self.point is not None and self.point.int8
 
     def fits(self, budget: Budget) -> bool:
         """Whether every limit on cost holds."""

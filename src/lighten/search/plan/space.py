@@ -122,7 +122,7 @@ def within_size(run: Run, points: Sequence[Point], pieces: Mapping[Any, int]) ->
     def shape(point: Point) -> Shape:
         return point.shape(run.full, pieces[point.student.vocabulary])
 
-    return [point for point in points if oversize_mb(run, shape(point), point.quantise == "int8") is None]
+    return [point for point in points if oversize_mb(run, shape(point), point.int8) is None]
 
 
 def point_of(steps: Sequence[ModelStep], run: Run) -> tuple[Point, list[str]]:
@@ -139,8 +139,8 @@ def point_of(steps: Sequence[ModelStep], run: Run) -> tuple[Point, list[str]]:
             hidden = step.hidden
         elif isinstance(step, Vocabulary):
             vocabulary = step.size
-        elif isinstance(step, Quantise) and step.format == "int8":
-            quantise = "int8"
+        elif isinstance(step, Quantise) and step.format in ("int8", "int8-static"):
+            quantise = step.format
         elif type(step).name in UNCOUNTED:
             odd.append(type(step).name)
     student = Student(layers, inner, vocabulary, None if hidden == run.full.hidden else hidden)
@@ -153,7 +153,7 @@ def predict_space(run: Run, space: Space, model: CostModel) -> dict[str, Costed]
     for point in space.points:
         folder, pieces = space.tokenizers[point.student.vocabulary]
         shape, name = point.shape(run.full, pieces), point.name(run.full)
-        metrics = model.predict(shape, point.quantise == "int8", **at, tokenizer=folder)
+        metrics = model.predict(shape, point.int8, **at, tokenizer=folder)
         found[name] = Costed(name, metrics, point, shape)
     return found
 

@@ -15,6 +15,7 @@ from lighten.search.outline import ReferenceForecast, no_time_for_students, outl
 from lighten.search.plan.points import Costed
 from lighten.search.plan.space import Space, within_size
 from lighten.search.run import Run
+from lighten.search.splits import draw, sizes
 from lighten.search.standing import Standing
 from lighten.search.students.policy import epoch_seconds
 from lighten.search.timing import MIN_TRAINING, forecast, left_for_students
@@ -101,8 +102,10 @@ def standing_of(run: Run, costed: dict[str, Costed], spent: float) -> Standing:
     clock = Clock(run.clock.budget)
     clock.before = spent
     run = replace(run, clock=clock)
-    speed = 1000 * run.recipe.target.batch / costed[REFERENCE].metrics["latency_ms"]["p50"]
-    expected = forecast(run, speed, run.test_rows)
+    reference_ms = float(costed[REFERENCE].metrics["latency_ms"]["p50"])
+    asked = sizes(run, reference_ms)  # as the build draws them
+    run.validation, run.test_rows = draw(run.validation, asked["validation"], run.recipe.seed), asked["test"]
+    expected = forecast(run, reference_ms)
     points = {name: one.point for name, one in costed.items() if one.point is not None}
     costs = {name: one.metrics for name, one in costed.items()}
     run.unreachable = unreachable(run.recipe.budget, costs)

@@ -30,7 +30,7 @@ def climb_frozen(standing: Standing, reference: Reference) -> None:
     ]
     if not affordable:
         return
-    point = max(affordable, key=lambda p: (p.student.layers, p.quantise == "int8"))
+    point = max(affordable, key=lambda p: (p.student.layers, p.int8, p.quantise == "int8"))
     limit, texts = None, f"texts of frozen, {point.student.name(run.full)}"
     if run.by_clock:
         limit = allotted(run, texts, lambda: _texts(standing, point.student))

@@ -101,9 +101,9 @@ def export(
     run: Run, checkpoint: Artifact, steps: list[ModelStep], quantise: str
 ) -> tuple[Artifact, list[dict[str, Any]]]:
     """Export a checkpoint in a precision; returns the model folder and the whole plan as dicts."""
-    if quantise == "int8":
-        steps = [*steps, Quantise()]
-        checkpoint = run.apply(steps[-1], checkpoint, name="int8")
+    if quantise != "none":
+        steps = [*steps, Quantise(format=quantise)]  # type: ignore[arg-type]
+        checkpoint = run.apply(steps[-1], checkpoint, name=quantise)
     plan = [step_to_dict(step) for step in steps]
     return run.bundle(checkpoint, plan), plan
 

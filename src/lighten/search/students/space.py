@@ -14,6 +14,7 @@ from lighten.pipeline.step import search_space
 from lighten.recipe import Recipe, Search
 
 PiecesWanted = int | str
+_PRECISIONS = {"none": 1.0, "int8": 0.4, "int8-static": 0.41}
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,21 @@ class Point:
 
     student: Student
     quantise: str
-    """``int8`` or ``none``."""
+    """``int8``, ``int8-static`` or ``none``."""
+
+    @property
+    def format(self) -> str:
+        """The word for the precision, as `models.quantised.precision` has it."""
+        return "fp32" if self.quantise == "none" else self.quantise
+
+    @property
+    def int8(self) -> bool:
+        """Whether products are int8, with whatever scales."""
+        return self.quantise != "none"
 
     def name(self, full: Shape) -> str:
         """Return the student's name with the precision."""
-        return f"{self.student.name(full)}, {'int8' if self.quantise == 'int8' else 'fp32'}"
+        return f"{self.student.name(full)}, {self.format}"
 
     def shape(self, full: Shape, pieces: int) -> Shape:
         """Return the shape of the exported model, `pieces` being the size of the trimmed vocabulary."""
@@ -116,7 +127,7 @@ def plan_of(point: Point, full: Shape, distil: Distil) -> list[ModelStep]:
     steps = cut_steps(point.student, full)
     if capacity(point.student, full) < 1:
         steps.append(distil.model_copy(update=dict(point.student.settings)))
-    return [*steps, Quantise()] if point.quantise == "int8" else steps
+    return [*steps, Quantise(format=point.quantise)] if point.int8 else steps  # type: ignore[arg-type]
 
 
 def enumerate_points(full: Shape, search: Search, can_trim: bool, small: bool = False) -> list[Point]:
@@ -170,11 +181,12 @@ def relative_cost(point: Point, full: Shape) -> float:
     """Return about how much of the reference's latency a point has, from its shape alone.
 
     The same on every machine and in every run: it orders candidates where reproducibility counts, and settles
-    ties. A quarter of a layer's time does not shrink with its width; int8 takes about 0.4 of fp32.
+    ties. A quarter of a layer's time does not shrink with its width; int8 takes about 0.4 of fp32, and constant
+    scales are less simple than those of each call.
     """
     student = point.student
     width = capacity(student, full) * full.layers / student.layers
-    return student.layers / full.layers * (0.25 + 0.75 * width) * (0.4 if point.quantise == "int8" else 1.0)
+    return student.layers / full.layers * (0.25 + 0.75 * width) * _PRECISIONS[point.quantise]
 
 
 def _depths(layers: int) -> list[int]:

@@ -119,6 +119,7 @@ class Trainings:
                     "recipe": run.recipe.model_dump(mode="json", exclude_unset=True),
                     "base": None if run.base is None else str(run.base.resolve()),
                     "out": str(run.out.resolve()),
+                    "table": run.table.key,
                     "threads": threads_each(len(actions)),
                     "student": student.to_dict(),
                     "start": what["start"],

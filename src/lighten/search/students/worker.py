@@ -37,8 +37,8 @@ class Shares(Progress):
 def student(request: dict[str, Any], report: Report = lambda share: None) -> dict[str, Any]:
     """Train a student; returns the ``key`` of its checkpoint.
 
-    The request has ``recipe``, ``base``, ``out``, ``threads``, ``student`` (its fields), ``start`` (``checkpoint`` by
-    key, ``steps`` and ``cut``), ``teacher`` (key), ``distil`` and ``seconds``.
+    The request has ``recipe``, ``base``, ``out``, ``table`` (key), ``threads``, ``student`` (its fields), ``start``
+    (``checkpoint`` by key, ``steps`` and ``cut``), ``teacher`` (key), ``distil`` and ``seconds``.
 
     Raises:
         LightenError: what it should begin with is not in the run folder.
@@ -59,12 +59,14 @@ def _reopened(request: dict[str, Any], progress: Progress) -> Run:
     from lighten.recipe import parse_recipe
     from lighten.search.opening import identify, open_run
     from lighten.search.rungs.long_texts import choose_long
+    from lighten.search.splits import use_splits
 
     recipe = parse_recipe(request["recipe"])
     base = None if request["base"] is None else Path(request["base"])
     run = open_run(recipe, Path(request["out"]), base, progress, identify(recipe, base, progress))
     run.clock = Clock(None)  # the build counts the time
     run.long_texts = choose_long(run)
+    use_splits(run, there(run.workspace, request["table"]))
     return run
 
 
