@@ -7,7 +7,8 @@
 
 `chance`: builds of ten minutes and the same with every choice of a student drawn at random (search_peers.py), one at a
 time; compared by the volume of (points lost on validation, latency, size) that their candidates dominate within ten
-points of the reference, its latency and its size. `promises`: small builds with limits drawn by chance over four data
+points of the reference, its latency and its size; and what each chose, for the latency is what they are asked to
+minimise. `promises`: small builds with limits drawn by chance over four data
 sets; whatever was said to fit is measured again in a fresh process; and how each kept its clock of two to three
 minutes. `again`: another budget in a finished run folder.
 `budgets`: balanced, tiny, no-loss and impossible ones on the reviews, one after the other in one run folder.
@@ -98,6 +99,10 @@ def chance(options: Any) -> dict[str, Any]:
                 row[f"{who}_trained"] = sum(
                     c["rung"] == "student" and c["status"] == "measured" for c in result["candidates"]
                 )
+                chosen = result["chosen"]
+                row[f"{who}_chosen"], row[f"{who}_verdict"] = chosen["name"], result["verdict"]
+                row[f"{who}_p95_ms"] = chosen["metrics"]["latency_ms"]["p95"]
+                row[f"{who}_points_lost"] = result["comparison"]["points_lost"]
                 row[f"{who}_clock"] = round(result["seconds"]["total"] / (60 * options.minutes), 3)
                 print(f"{task}, seed {seed}, {who}: volume {row[who]}", file=sys.stderr, flush=True)
             row["ratio"] = round(row["ours"] / max(row["random"], 1e-9), 3)

@@ -59,6 +59,7 @@ def test_orders_that_cannot_work_are_refused(words):
     [
         ("static=16,layers=1", "only quantise may follow 'static=16', not 'layers=1'"),
         ("layers=1,static=16,distil", "only quantise may follow"),
+        ("layers=1,ngrams,distil", "only quantise may follow 'ngrams', not 'distil'"),
         ("linear,int8", "must be the last step"),
         ("linear,distil", "must be the last step"),
     ],

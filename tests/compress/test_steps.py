@@ -21,6 +21,7 @@ from lighten.compress.steps import (
     Intermediate,
     Layers,
     Linear,
+    Ngrams,
     Norm,
     QuantisationAwareTraining,
     Quantise,
@@ -67,6 +68,8 @@ STEPS = [
     Linear(),
     Linear(ngrams=1, min_count=1),
     Frozen(),
+    Ngrams(),
+    Ngrams(min_count=1, strengths=(1.0,)),
     StaticEmbeddings(width=16, hidden=8, epochs=1),
     StaticEmbeddings(width=8, hidden=8, ngrams=64, epochs=1),
 ]

@@ -67,8 +67,8 @@ def read_steps(specs: Specs, where: str) -> list[ModelStep]:
     return steps
 
 
-FOLLOW: dict[str, tuple[str, ...]] = {"static": ("quantise",)}
-"""By the name of a step that leaves no encoder: what may come after it."""
+FOLLOW: dict[str, tuple[str, ...]] = {"static": ("quantise",), "ngrams": ("quantise",)}
+"""By the name of a step that leaves no encoder, or one with what fits no other: what may come after it."""
 
 
 def check_order(steps: Sequence[ModelStep], where: str) -> None:

@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from lighten.errors import InputError
+from lighten.models.ngrams import FILE as NGRAMS
 from lighten.pipeline.artifact import MANIFEST
 from lighten.pipeline.files import read_json, write_json
 
@@ -38,13 +40,30 @@ def carry_notes(source: Path, target: Path, *, head: bool) -> None:
 
     Without it a plan that cuts a model after ``frozen`` or ``quantise`` would silently lose what they did. Of a
     language model, how messages are written and which tokens end a text are copied too, where the target has none.
+
+    Raises:
+        InputError: the model has an n-gram part, which fits no other model.
     """
+    refuse_ngrams(source)
     for name in (GENERATION, TEMPLATE):
         if (source / name).is_file() and not (target / name).exists():
             _carry(source / name, target / name, link=False)
     for name in (QUANTISE, SPARSE, FROZEN) if head else (QUANTISE, SPARSE):
         if (source / name).is_file():
             _carry(source / name, target / name, link=False)
+
+
+def refuse_ngrams(source: Path) -> None:
+    """Refuse a model whose n-gram part was fitted to its logits and tokens: it would spoil another model's.
+
+    Raises:
+        InputError: it has one.
+    """
+    if (source / NGRAMS).is_file():
+        raise InputError(
+            f"{NGRAMS} was fitted to this very model; put 'ngrams' after all steps but 'quantise', or remove the file",
+            str(source),
+        )
 
 
 def renumber_ends(source: Path, target: Path, kept: Sequence[int]) -> None:

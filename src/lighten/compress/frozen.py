@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 from safetensors.numpy import save_file
 
-from lighten.compress.copy import FROZEN, copy_checkpoint
+from lighten.compress.copy import FROZEN, copy_checkpoint, refuse_ngrams
 from lighten.compress.fit import padding_id
 from lighten.compress.linear import two_sided
 from lighten.compress.step import Context, ModelStep
@@ -35,6 +35,7 @@ class Frozen(ModelStep):
 
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
         """Write the encoder with `frozen.safetensors`: ``weight`` [hidden, classes] and ``bias`` [classes]."""
+        refuse_ngrams(source)
         chosen = choose(context.train.labels, self.limit, context.seed)
         labels = np.array(context.train.labels)[chosen]
         train, held_out = self._features(

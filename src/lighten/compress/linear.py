@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -68,17 +68,14 @@ class Linear(ModelStep):
                 begun = time.monotonic()
                 if tried and context.seconds is not None and begun - started + last > context.seconds:
                     break
-                model = _classifier(strength, len(set(context.train.labels)), context.seed)
-                model.fit(features, context.train.labels)
+                model = fitted(features, context.train.labels, strength, context.seed)
                 tried[strength] = (float(model.score(held_out, context.validation.labels) * 100), model)
                 stage.update(1 + len(tried), best=f"{max(score for score, _ in tried.values()):.1f}")
                 last = time.monotonic() - begun
                 context.tick()
         strength = max(tried, key=lambda c: (tried[c][0], -c))
         score, model = tried[strength]
-        parts = getattr(model, "estimators_", [model])
-        coef, intercept = (np.concatenate([getattr(part, name) for part in parts]) for name in ("coef_", "intercept_"))
-        weight, bias = two_sided(coef, intercept, model.classes_, len(context.labels))
+        weight, bias = weights_of(model, len(context.labels))
         grams = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
         rows = [gram + (-1,) * (self.ngrams - len(gram)) for gram in grams]
         tensors = {
@@ -105,8 +102,8 @@ def special_ids(tokenizer: Any) -> frozenset[int]:
     return frozenset(i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special)
 
 
-def _classifier(strength: float, classes: int, seed: int) -> Any:
-    """Return the classifier, not fitted.
+def fitted(features: Any, labels: Sequence[int], strength: float, seed: int) -> Any:
+    """Return the classifier of scikit-learn, fitted to ``features`` [texts, features].
 
     One class against the rest by dual coordinate descent (Yu, Huang and Lin 2011): three to ten times as fast as
     multinomial regression by L-BFGS, not less accurate, and with lower log loss (docs/decisions.md, 2026-11-23).
@@ -115,7 +112,14 @@ def _classifier(strength: float, classes: int, seed: int) -> Any:
     from sklearn.multiclass import OneVsRestClassifier
 
     model = LogisticRegression(C=strength, solver="liblinear", dual=True, max_iter=1000, random_state=seed)
-    return OneVsRestClassifier(model) if classes > 2 else model
+    return (OneVsRestClassifier(model) if len(set(labels)) > 2 else model).fit(features, labels)
+
+
+def weights_of(model: Any, count: int) -> tuple[Any, Any]:
+    """Return weight [features, classes] and bias [classes] of what `fitted` returned, for so many classes."""
+    parts = getattr(model, "estimators_", [model])
+    coef, intercept = (np.concatenate([getattr(part, name) for part in parts]) for name in ("coef_", "intercept_"))
+    return two_sided(coef, intercept, model.classes_, count)
 
 
 def _analyzer(longest: int, special: frozenset[int]) -> Callable[[Ids], list[tuple[int, ...]]]:

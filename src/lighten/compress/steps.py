@@ -8,6 +8,7 @@ from lighten.compress.frozen import Frozen
 from lighten.compress.intermediate import Intermediate
 from lighten.compress.layers import Layers
 from lighten.compress.linear import Linear
+from lighten.compress.ngrams import Ngrams
 from lighten.compress.norm import Norm
 from lighten.compress.qat import QuantisationAwareTraining
 from lighten.compress.quantise import Quantise
@@ -29,6 +30,7 @@ __all__ = [
     "Intermediate",
     "Layers",
     "Linear",
+    "Ngrams",
     "Norm",
     "QuantisationAwareTraining",
     "Quantise",

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from lighten.models import static
+from lighten.models import ngrams, static
 from lighten.models.checkpoint import WEIGHTS, copy_tokenizer, read_config, read_tokenizer_config
 from lighten.pipeline.files import checksum, write_json
 from lighten.pipeline.step import digest
@@ -26,7 +26,7 @@ from lighten.runtime.long_texts import Long
 
 GRAPH = "onnx/model.onnx"
 TRUNCATE = Long()
-TRAINING_FILES = (WEIGHTS, "frozen.safetensors", "model.sparse.safetensors")
+TRAINING_FILES = (WEIGHTS, "frozen.safetensors", "model.sparse.safetensors", ngrams.FILE)
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,8 @@ def write_bundle(
     }
     if (checkpoint / static.FILE).is_file():
         description["note"] = static.NOTE
+    elif (checkpoint / ngrams.FILE).is_file():
+        description["note"] = ngrams.NOTE
     write_json(target / "lighten.json", description)
     if samples:
         description["self_test"] = _expectations(target, list(samples))

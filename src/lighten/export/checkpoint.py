@@ -9,7 +9,9 @@ import onnx
 from lighten.errors import InputError, nearest
 from lighten.export.graph import encoder_graph
 from lighten.export.linear import read_linear
+from lighten.export.ngrams import add_ngrams
 from lighten.export.static import static_graph
+from lighten.models.ngrams import read_ngrams
 from lighten.models.quantised.precision import Precision, product_names, read_precision
 from lighten.models.read import read_encoder
 from lighten.models.static import FILE as STATIC
@@ -21,7 +23,7 @@ def graph_of(checkpoint: Path) -> onnx.ModelProto:
 
     ``linear.safetensors`` makes it TF-IDF + linear; ``static.safetensors`` a mean of token vectors with a small
     network; ``frozen.safetensors`` an encoder with mean pooling and that head; else it is a sequence classifier of
-    transformers. ``quantise.json`` asks for a precision.
+    transformers. ``ngrams.safetensors`` adds an n-gram part to an encoder, ``quantise.json`` asks for a precision.
     """
     if (checkpoint / "linear.safetensors").is_file():
         return read_linear(checkpoint / "linear.safetensors")
@@ -29,7 +31,8 @@ def graph_of(checkpoint: Path) -> onnx.ModelProto:
         return static_graph(read_static(checkpoint), int8=read_precision(checkpoint).quantised)
     precision, encoder = read_precision(checkpoint), read_encoder(checkpoint)
     check_names(precision, product_names(encoder), checkpoint / "quantise.json")
-    return encoder_graph(encoder, precision)
+    model, wide = encoder_graph(encoder, precision), read_ngrams(checkpoint)
+    return model if wide is None else add_ngrams(model, wide)
 
 
 def precision_of(checkpoint: Path) -> Precision:

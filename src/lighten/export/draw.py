@@ -16,9 +16,14 @@ MICROSOFT = "com.microsoft"
 
 
 class Graph:
-    """Collects nodes and weights; every method returns the name of what it made."""
+    """Collects nodes and weights; every method returns the name of what it made.
 
-    def __init__(self) -> None:
+    Args:
+        prefix: of the names of nodes, for what joins a finished graph.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
         self.nodes: list[onnx.NodeProto] = []
         self._count = 0
         self.weights: dict[str, onnx.TensorProto] = {}
@@ -31,7 +36,7 @@ class Graph:
 
     def node(self, kind: str, *inputs: str, domain: str = "", outputs: int = 1, **attributes: Any) -> list[str]:
         """Add a node with several outputs."""
-        name = f"{kind}_{self._count}"
+        name = f"{self.prefix}{kind}_{self._count}"
         self._count += 1
         results = [f"{name}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(kind, inputs, results, name=name, domain=domain, **attributes))

@@ -115,6 +115,8 @@ class Search(Section):
     quantise: list[Literal["int8", "int8-static", "none"]] | None = None
     """Precisions to consider; ``int8`` and ``none`` (fp32) when left out. ``int8-static`` has constant scales of
     activations, found on training texts."""
+    ngrams: bool = True
+    """Whether a linear model over words and pairs of words stands beside every student (the step ``ngrams``)."""
     threads: list[Annotated[int, Field(ge=1)]] | None = None
     """Numbers of threads to serve the chosen model with to consider, the target's among them; the target's, half of
     it, a quarter and so on when left out. Fewer are taken where they are clearly quicker and throughput is not asked

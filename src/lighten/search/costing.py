@@ -16,7 +16,7 @@ from lighten.search.run import Run
 from lighten.search.rungs.reference import SECONDS
 from lighten.search.splits import fit_splits
 from lighten.search.standing import Standing
-from lighten.search.students.space import Point, relative_cost
+from lighten.search.students.space import Point, capacity, relative_cost
 from lighten.search.timing import MIN_TRAINING, forecast, tell
 
 WRITING = 0.4
@@ -27,18 +27,23 @@ def cost_shapes(run: Run) -> Standing:
     """Return the standing of a build before anything is trained: every shape of the space with its costs.
 
     Where the clock leaves no time to train any student, their shapes are not costed either (`Run.no_students`): of a
-    few minutes that takes a large part.
+    few minutes that takes a large part. What takes no training, the reference's own shape in int8, is.
     """
     fit_splits(run, lambda: _reference_ms(run.timed("costs", lambda: measure_costs(run, (), {}, {}))))
     space = space_of(run)
     run.no_students = _without_students(run, space)
-    points = () if run.no_students else space.costed
+    points = [point for point in space.costed if not run.no_students or _untrained(run, point)]
     costs, predicted = run.timed("costs", lambda: _costs(run, space, points))
     standing = _standing(run, costs, points, predicted)
     fitting = sum(standing.missed(name) is None for name in standing.points)
     how = f"{len(points)} shapes costed" + (f" ({len(predicted)} of them predicted)" if predicted else "")
     tell(run, "costs", standing.expected, f"{how}, {fitting} within the limits on cost")
     return standing
+
+
+def _untrained(run: Run, point: Point) -> bool:
+    """Whether a point is the reference itself in int8, which is made from it without training."""
+    return point.int8 and capacity(point.student, run.full) == 1
 
 
 def _standing(
@@ -84,8 +89,8 @@ def _without_students(run: Run, space: Space) -> bool:
     found = bool(run.journal.decide("no time for students", run.budget_scope, no_time))
     if found:
         run.progress.note(
-            f"no shape is costed and no student trained: {run.recipe.budget.build_minutes:g} minutes leave none of "
-            f"them the {MIN_TRAINING:.0f} s below which it is not worth its start"
+            f"no smaller shape is costed and no student trained: {run.recipe.budget.build_minutes:g} minutes leave "
+            f"none of them the {MIN_TRAINING:.0f} s below which it is not worth its start"
         )
     return found
 

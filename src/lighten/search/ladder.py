@@ -17,8 +17,9 @@ from lighten.search.rungs.linear import cost_linear, fit_linear, linear_suffices
 from lighten.search.rungs.long_texts import choose_long
 from lighten.search.rungs.plan import carry_out
 from lighten.search.rungs.reference import train_reference
-from lighten.search.rungs.student import climb_students
+from lighten.search.rungs.student import climb_students, last_resort
 from lighten.search.standing import Reference, Standing
+from lighten.search.students.trainings import Trainings
 
 
 def climb(run: Run) -> tuple[Standing, Reference, list[Candidate]]:
@@ -56,6 +57,8 @@ def climb(run: Run) -> tuple[Standing, Reference, list[Candidate]]:
                 spare(run, standing.measured, FROZEN, "frozen", lambda: climb_frozen(standing, reference))
             if "student" in rungs:
                 climb_students(standing, reference)
+        elif "student" in rungs:
+            last_resort(standing, Trainings(standing, reference))
     if "cascade" in rungs:
         spare(run, standing.measured, CASCADE, CASCADE, lambda: climb_cascades(standing, reference))
     standing.time_all(reference)

@@ -20,7 +20,18 @@ from lighten.workshop.opening import find_model, prepare_table
 
 JOURNAL = 2
 """Raised when an event comes to have other fields or a decision another meaning: what is older is not read."""
-NARROWING = ("rungs", "layers", "intermediate", "hidden", "vocabulary", "quantise", "threads", "executor", "storage")
+NARROWING = (
+    "rungs",
+    "layers",
+    "intermediate",
+    "hidden",
+    "vocabulary",
+    "quantise",
+    "ngrams",
+    "threads",
+    "executor",
+    "storage",
+)
 """Keys of ``search`` that say what is considered, not how it is trained."""
 
 

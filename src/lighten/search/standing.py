@@ -121,7 +121,8 @@ class Standing:
 
     def costed(self, name: str) -> Candidate:
         """Return a point as a candidate that was costed only."""
-        plan = [step_to_dict(step) for step in plan_of(self.points[name], self.run.full, self.distil)]
+        steps = plan_of(self.points[name], self.run.full, self.distil, ngrams=self.run.recipe.search.ngrams)
+        plan = [step_to_dict(step) for step in steps]
         reason = self.missed(name) or "not_tried"
         found = Candidate(name, "student", plan, "cost_only", reason, self.costs[name], order=self.order(name))
         found.predicted = name in self.predicted
@@ -137,10 +138,11 @@ class Standing:
         rung: str,
         order: float,
         quantise: str = "none",
+        ngrams: bool = False,
     ) -> Candidate:
         """Export a checkpoint, answer the validation texts with it, compare with the reference."""
         run = self.run
-        model, plan = run.timed("export", lambda: export(run, checkpoint, steps, quantise))
+        model, plan = run.timed("export", lambda: export(run, checkpoint, steps, quantise, ngrams=ngrams))
         answers = run.timed("validation", lambda: validate(run, model))
         candidate = Candidate(name, rung, plan, folder=model.path, order=order)
         candidate.metrics = dict(self.costs.get(name, {}))

@@ -9,6 +9,8 @@ from lighten.search.run import Run
 
 REFERENCE_SHARE = 0.45
 """Share of the time for training that the reference gets: students start from it and learn from it."""
+ALONE_SHARE = 0.7
+"""The same where no student can be trained: a forecast by a third too short still keeps the clock."""
 FIXED_PROOF = 25.0
 """Seconds of the proof that do not grow with the test split: timings, memory, cold starts, report."""
 TEACHER_OVER_EPOCH = 0.4
@@ -69,7 +71,7 @@ def forecast(run: Run, reference_ms: float) -> Forecast:
 def reference_seconds(run: Run, expected: Forecast) -> float:
     """Return the seconds for training the reference."""
     free = run.clock.left - expected.proof - 3 * expected.validations
-    return round(max(MIN_TRAINING, REFERENCE_SHARE * free), 1)
+    return round(max(MIN_TRAINING, (ALONE_SHARE if run.no_students else REFERENCE_SHARE) * free), 1)
 
 
 def left_for_students(run: Run, expected: Forecast, ahead: float = 0.0) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,20 @@ import pytest
 import lighten
 from lighten.pipeline import Journal
 from lighten.pipeline.result import result_json_schema
+from lighten.search.decision import proof
 from lighten.search.decision.reach import NEAREST_MISS
 
 Make = Callable[..., dict[str, Any]]
 SEARCH = {"rungs": ["linear", "student"], "layers": [1]}
 IMPOSSIBLE = {"latency_ms": 0.0001, "quality": -50, "build_minutes": 30}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Half an hour allows the proof ten seconds of timings: here two thirds of a second do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(proof, "TIMING_SHARE", proof.TIMING_SHARE / 50)
+        yield
 
 
 @pytest.fixture(scope="module")

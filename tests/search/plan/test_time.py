@@ -86,7 +86,7 @@ def test_what_nothing_can_meet_is_looked_for_in_little_time(opened: Open, monkey
     hopeless = seconds_of(opened(budget={"latency_ms": 1e-4, "build_minutes": 10}, search=search))
     assert possible[REFERENCE] > 180 and hopeless[REFERENCE] == 60  # as `rungs.reference` has it
     short = seconds_of(opened(budget={"latency_ms": 1e-4, "build_minutes": 2}, search=search))
-    assert 15 <= short[REFERENCE] < 60  # a share of little time is less than that minute
+    assert 15 <= short[REFERENCE] < 0.7 * 120  # no student can be trained: it has most of the time
 
 
 def test_a_clock_that_leaves_no_time_for_students_costs_no_shapes_in_the_plan_either(

@@ -60,7 +60,7 @@ def play(monkeypatch: pytest.MonkeyPatch, standing: Standing, outcomes: dict[Stu
     monkeypatch.setattr(Trainings, "_train", lambda self, s, what: (SimpleNamespace(metrics={"epochs": 6.0}), []))
 
 
-BUDGET = {"latency_ms": 5, "quality": -4, "quality_per_class": {"rare": -4}}
+BUDGET = {"latency_ms": 5, "quality": -3, "quality_per_class": {"rare": -3}}
 
 
 def test_a_student_that_loses_a_class_does_not_end_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,3 +143,29 @@ def test_the_teachers_pass_is_over_before_the_students_time_is_counted(
     _by_clock(standing, Carried(standing, reference))
     ((planned, there),) = given
     assert planned == there == 400 - 100 - standing.expected.proof - standing.expected.validations
+
+
+@pytest.mark.parametrize(
+    ("lost", "budget", "left", "measured"),
+    [
+        (9.0, {"latency_ms": 7, "quality": -4}, 100.0, True),
+        (2.9, {"latency_ms": 7, "quality": -4}, 100.0, False),  # four points less the margin of 6,400 texts
+        (9.0, {"latency_ms": 5, "quality": -4}, 100.0, False),  # too slow
+        (9.0, {"latency_ms": 7, "quality": -4}, 33.0, False),  # no time before the proof
+        (9.0, {"latency_ms": 7}, 100.0, False),  # no floor
+    ],
+)
+def test_where_no_student_holds_the_floor_the_reference_itself_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: float, budget: Any, left: float, measured: bool
+) -> None:
+    more = {} if "quality" in budget else {"maximise": "quality"}
+    standing, reference = make_standing(tmp_path, budget=budget, **more)
+    play(monkeypatch, standing, {WHOLE: [judged("whole", 0.1, 0)]})
+    clock: Any = SimpleNamespace(left=left, spent=0.0)
+    standing.run.clock = clock
+    standing.curves = {TWO: Curve(((6.0, lost),))}
+    trainings = Trainings(standing, reference)
+    module.last_resort(standing, trainings)
+    assert (WHOLE in standing.curves) == measured
+    module.last_resort(standing, trainings)  # once
+    assert ("whole" in {c.name for c in standing.measured.values()}) == measured

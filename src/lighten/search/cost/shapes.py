@@ -19,6 +19,7 @@ from lighten.pipeline import digest
 from lighten.search.memory.known import memory_of, wants_memory, wants_throughput
 from lighten.search.memory.sessions import timed_once
 from lighten.search.run import Run
+from lighten.search.students.making import buckets_of
 from lighten.search.students.space import Point
 from lighten.workshop.limits import check
 
@@ -70,26 +71,27 @@ def measure_costs(
         reference: large batches of every shape take as long as all the rest.
     """
     found: dict[str, dict[str, Any]] = {}
-    shapes: dict[str, tuple[Shape, str, Any]] = {REFERENCE: (run.full, "fp32", None)}
+    shapes: dict[str, tuple[Shape, str, Any, int]] = {REFERENCE: (run.full, "fp32", None, 0)}
     for point in points:
         shape, name = point.shape(run.full, pieces[point.student.vocabulary]), point.name(run.full)
         if (megabytes := oversize_mb(run, shape, point.int8)) is not None:
             found[name] = {"size_mb": round(megabytes, 3)}
         else:
-            shapes[name] = (shape, point.format, point.student.vocabulary)
+            buckets = buckets_of(run, pieces[point.student.vocabulary])
+            shapes[name] = (shape, point.format, point.student.vocabulary, buckets)
 
-    keys = {name: digest([asdict(shape), form, vocabulary]) for name, (shape, form, vocabulary) in shapes.items()}
+    keys = {name: digest([asdict(shape), *rest]) for name, (shape, *rest) in shapes.items()}
     with scratch_folder(run, "costs.") as scratch:
 
         def measure(names: Sequence[str]) -> dict[str, dict[str, Any]]:
             with run.progress.stage("cost of shapes, random weights", total=len(names)) as stage:
                 for number, name in enumerate(names, start=1):
                     if name not in folders:  # a session that is repeated finds them there
-                        shape, form, vocabulary = shapes[name]
+                        shape, form, vocabulary, buckets = shapes[name]
                         tokenizer = run.model if vocabulary is None else tokenizers[vocabulary]
                         folders[name] = scratch / str(len(folders))
                         folders[name].mkdir()
-                        write_random(folders[name], run.config, shape, form, tokenizer, run.serving)
+                        write_random(folders[name], run.config, shape, form, tokenizer, run.serving, buckets=buckets)
                     stage.update(number)
                     run.clock.tick()
                 large = names if wants_throughput(run.recipe) else [REFERENCE]

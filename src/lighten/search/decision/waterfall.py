@@ -12,9 +12,11 @@ from lighten.search.candidate import Candidate
 from lighten.search.cost.shapes import REFERENCE, scratch_folder, time_folders
 from lighten.search.run import Run
 from lighten.search.standing import Reference, Standing
-from lighten.search.students.making import export, judge, trimmed_tokenizer
+from lighten.search.students.making import buckets_of, export, judge, trimmed_tokenizer
 from lighten.search.students.space import Point, encoder_of
 from lighten.workshop.answers import validate
+
+NGRAMS = "n-grams beside it"
 
 
 def steps_of(standing: Standing, reference: Reference, chosen: Candidate) -> list[dict[str, Any]]:
@@ -34,7 +36,7 @@ def _quality_in_fp32(standing: Standing, reference: Reference, point: Point) -> 
     run, name = standing.run, Point(point.student, "none").name(standing.run.full)
     if name not in standing.validated:
         trained = standing.checkpoints[point.student]
-        model, plan = export(run, *trained, "none")
+        model, plan = export(run, *trained, "none", ngrams=run.recipe.search.ngrams)
         candidate = Candidate(name, "student", plan)
         judge(run, candidate, validate(run, model), reference.answers)
         standing.validated[name] = candidate.metrics["quality"]["value"]
@@ -72,7 +74,12 @@ def step_costs(run: Run, point: Point, qualities: Mapping[str, float | None]) ->
         shape = shape.with_(vocabulary=pieces)
         rows.append((f"vocabulary {full.vocabulary} to {pieces}", shape, "fp32", tokenizer, None))
     name, old_shape, form, tokens, _ = rows[-1]
-    rows[-1] = (name if len(rows) == 1 else f"{name}; distilled", old_shape, form, tokens, qualities.get("fp32"))
+    buckets = buckets_of(run, pieces)
+    alone = None if buckets else qualities.get("fp32")
+    if len(rows) > 1 or not buckets:
+        rows[-1] = (name if len(rows) == 1 else f"{name}; distilled", old_shape, form, tokens, alone)
+    if buckets:
+        rows.append((NGRAMS, shape, "fp32", tokenizer, qualities.get("fp32")))
     if point.int8:
         rows.append((point.format, shape, point.format, tokenizer, qualities.get(point.format)))
     with scratch_folder(run, "steps.") as scratch:
@@ -80,7 +87,8 @@ def step_costs(run: Run, point: Point, qualities: Mapping[str, float | None]) ->
         for number, (name, shape, form, tokens, _) in enumerate(rows):
             folders[name] = scratch / str(number)
             folders[name].mkdir()
-            write_random(folders[name], run.config, shape, form, tokens, run.serving)
+            beside = buckets if NGRAMS in folders else 0  # from its row on
+            write_random(folders[name], run.config, shape, form, tokens, run.serving, buckets=beside)
         timed = time_folders(run, folders, seconds=0.4 * len(rows))
     return [
         {

@@ -77,6 +77,7 @@ def expect(run: Run, rungs: Sequence[str], costed: dict[str, Costed], opening: f
     if without:  # then the build costs no shape but the reference's
         costs /= len(costed)
         standing = standing_of(run, {REFERENCE: costed[REFERENCE]}, opening + costs)
+        standing.run.no_students = True
         standing.run.unreachable = []  # of what is not costed nothing is known
     run, expected, reference = standing.run, standing.expected, reference_forecast(standing)
     stages = {"data": opening, "costs": costs, REFERENCE: reference.seconds}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from lighten.search.run import Run
 from lighten.search.standing import Reference, Standing
 from lighten.search.students.explore import PROBE, Action, Outlook, several
@@ -12,6 +14,9 @@ from lighten.search.students.study import Study
 from lighten.search.students.trainings import STARVED, Trainings
 from lighten.search.timing import MIN_TRAINING, left_for_students
 from lighten.workshop.limits import all_limits, cost_limits, total_excess, value_of
+
+EXPORTS = 2
+"""Number formats that a model is measured in."""
 
 
 def climb_students(standing: Standing, reference: Reference) -> None:
@@ -48,6 +53,25 @@ def _by_clock(standing: Standing, trainings: Trainings) -> None:
             trainings.ahead(actions, left)
         for action in actions:
             trainings.carry_out(action.student, action.epochs, left)
+    last_resort(standing, trainings)
+
+
+def last_resort(standing: Standing, trainings: Trainings) -> None:
+    """Where no student safely holds the floor, measure the reference in other numbers and with fewer pieces.
+
+    That takes no training, and what it loses is little: better than to deliver a student that does not fit.
+    """
+    run = standing.run
+    floor = tolerated_loss(run.recipe, trainings.reference.candidate.metrics["quality"])
+    safely = math.inf if floor is None else floor - margin(len(run.validation))
+    if any(curve.lost <= safely for curve in standing.curves.values()):
+        return
+    for student in [option.student for option in affordable_students(standing)]:
+        known = student in standing.curves or student in standing.failed
+        time = run.clock.left - standing.expected.proof >= EXPORTS * standing.expected.validations
+        if capacity(student, run.full) == 1 and not known and time and standing.confirm(student):
+            run.progress.note(f"next: {student.name(run.full)}, not trained (no smaller one safely holds the floor)")
+            trainings.carry_out(student, 0.0, None)
 
 
 def _by_number(standing: Standing, trainings: Trainings) -> None:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lighten.compress.linear import special_ids
+from lighten.compress.ngram_space import NgramSpace
 from lighten.compress.step import ModelStep
-from lighten.compress.steps import Distil, Quantise
+from lighten.compress.steps import Distil, Ngrams, Quantise
 from lighten.errors import LightenError
 from lighten.models.pieces import choose_pieces, write_trimmed
+from lighten.models.tokens import read_tokenizer
 from lighten.pipeline import Artifact, Workspace, step_from_spec, step_to_dict
 from lighten.search.candidate import Candidate
 from lighten.search.run import Run
@@ -97,10 +100,38 @@ def train_student(
     return artifact, steps
 
 
+def buckets_of(run: Run, pieces: int) -> int:
+    """Return how many buckets the n-gram part of a student with so many pieces has; 0 where students have none."""
+    if not run.recipe.search.ngrams:
+        return 0
+    step = Ngrams()
+
+    def work(target: Path) -> dict[str, Any]:
+        special = special_ids(read_tokenizer(run.model)) | {int(run.config.get("pad_token_id") or 0)}
+        context, full = run.context("n-grams"), run.full.vocabulary
+        rows = step.numbers // (len(run.labels) + 1) - pieces + full  # those of pieces that are trimmed are free
+        space = NgramSpace.of(context.encode(run.model, context.train.texts), full, special, step.min_count, rows)
+        return {"buckets": len(space.keys)}
+
+    key = {**step_to_dict(step), "max_tokens": run.max_tokens, "pieces": pieces, "long": run.serving.to_dict()["long"]}
+    return int(run.workspace.produce("n-grams", key, [run.model_key, run.table], work).metrics["buckets"])
+
+
 def export(
-    run: Run, checkpoint: Artifact, steps: list[ModelStep], quantise: str
+    run: Run, checkpoint: Artifact, steps: list[ModelStep], quantise: str, *, ngrams: bool = False
 ) -> tuple[Artifact, list[dict[str, Any]]]:
-    """Export a checkpoint in a precision; returns the model folder and the whole plan as dicts."""
+    """Export a checkpoint in a precision; returns the model folder and the whole plan as dicts.
+
+    Args:
+        run: the build.
+        checkpoint: what to export.
+        steps: that made it.
+        quantise: as in `Point`.
+        ngrams: fit an n-gram part beside it.
+    """
+    if ngrams:
+        steps = [*steps, Ngrams()]
+        checkpoint = run.apply(steps[-1], checkpoint, name="n-grams")
     if quantise != "none":
         steps = [*steps, Quantise(format=quantise)]  # type: ignore[arg-type]
         checkpoint = run.apply(steps[-1], checkpoint, name=quantise)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lighten.compress.step import ModelStep
-from lighten.compress.steps import Distil, Intermediate, Layers, Quantise, Vocabulary, Width
+from lighten.compress.steps import Distil, Intermediate, Layers, Ngrams, Quantise, Vocabulary, Width
 from lighten.errors import InputError
 from lighten.models.layout import Shape
 from lighten.pipeline.step import search_space
@@ -122,11 +122,13 @@ def cut_steps(student: Student, full: Shape, parent: Student | None = None) -> l
     return steps
 
 
-def plan_of(point: Point, full: Shape, distil: Distil) -> list[ModelStep]:
-    """Return the whole plan of a candidate after the reference."""
+def plan_of(point: Point, full: Shape, distil: Distil, ngrams: bool = False) -> list[ModelStep]:
+    """Return the whole plan of a candidate after the reference, an n-gram part beside it where it is to have one."""
     steps = cut_steps(point.student, full)
     if capacity(point.student, full) < 1:
         steps.append(distil.model_copy(update=dict(point.student.settings)))
+    if ngrams:
+        steps.append(Ngrams())
     return [*steps, Quantise(format=point.quantise)] if point.int8 else steps  # type: ignore[arg-type]
 
 

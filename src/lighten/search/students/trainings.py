@@ -236,6 +236,7 @@ class Trainings:
                 rung="student",
                 order=standing.order(name),
                 quantise=standing.points[name].quantise,
+                ngrams=standing.run.recipe.search.ngrams,
             )
             candidate = spare(standing.run, standing.measured, name, "student", measure)
             if candidate is None:  # one format that cannot be exported spoils no other, nor the model before it
