@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 
+import numpy as np
 import pytest
 from tests.compose.conftest import write_reviews
 
 from lighten.compose import opening, rehearsal
+from lighten.compose.given import take_model
 from lighten.compose.opening import identify, open_kind, plan_for
 from lighten.compose.request import Request
 from lighten.compose.stages import carry_out
+from lighten.errors import InputError
+from lighten.models.checkpoint import read_config
+from lighten.models.ngrams import WidePart, write_ngrams
 from lighten.progress import Progress
 
 
@@ -50,3 +56,21 @@ def test_a_default_section_train_is_no_reason_to_refuse(tmp_path, fitted):
     asked = Request(fitted, "int8", write_reviews(tmp_path / "reviews.csv"), "review", "verdict")
     again, _ = Request(asked.recipe()[0].resolved()).recipe()
     opening.check_compressible(again)
+
+
+@pytest.mark.parametrize("words", ["layers=1", "layers=1,int8", "int8"])
+def test_an_n_gram_part_fits_no_other_model(tmp_path, fitted, words):
+    model = shutil.copytree(fitted, tmp_path / "model")
+    size = read_config(model)["vocab_size"]
+    write_ngrams(model, WidePart(np.zeros((size + 3, 3), np.float16), np.full(3, -1), np.ones(2, np.float32)))
+    asked = Request(model, words, write_reviews(tmp_path / "reviews.csv"), "review", "verdict",
+                    set=("target.tokens=16",))  # fmt: skip
+    recipe = asked.recipe()[0]
+    identity = identify(recipe, None, Progress(), False)
+    kind = open_kind(recipe, tmp_path / "run", None, Progress(), identity)
+    if words == "int8":
+        taken = take_model(kind.work) if plan_for(kind, identity.steps) else None
+        assert taken is not None and (taken.path / "ngrams.safetensors").is_file()
+    else:
+        with pytest.raises(InputError, match=r"only quantise may be done, not 'layers=1'; remove the file"):
+            plan_for(kind, identity.steps)

@@ -17,6 +17,7 @@ from lighten.export.bundle import Serving, write_bundle
 from lighten.export.checkpoint import graph_of
 from lighten.models.ngrams import EMPTY, read_ngrams
 from lighten.models.tokens import encode, read_tokenizer
+from lighten.pipeline.artifact import MANIFEST
 from lighten.runtime import load
 
 
@@ -100,9 +101,13 @@ def test_int8_keeps_it_and_another_training_is_told(bert, tmp_path, make_context
              zip(served.predict(context.validation.texts), context.validation.labels, strict=True)]  # fmt: skip
     assert np.mean(right) > 0.95
     assert "n-gram part" in json.loads((tmp_path / "m/lighten.json").read_text())["note"]
+    (tmp_path / "wide" / MANIFEST).write_text("{}")  # as every step's result in a run folder has one
     for step in (Finetune(epochs=0.1), Vocabulary(), Frozen()):
         with pytest.raises(InputError, match=r"ngrams\.safetensors was fitted to this very model"):
             apply(step, tmp_path / "wide", tmp_path / f"after-{step.name}", context)
+    (tmp_path / "wide" / MANIFEST).unlink()  # a user's model is trained anew without it
+    apply(Finetune(epochs=0.1), tmp_path / "wide", tmp_path / "again", context)
+    assert not (tmp_path / "again/ngrams.safetensors").exists()
 
 
 def test_on_a_frozen_encoder(bert, tmp_path, make_context):

@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from lighten.compress.copy import FROZEN, GENERATION, TEMPLATE, copy_checkpoint
+from lighten.compress.copy import FROZEN, GENERATION, NGRAMS, TEMPLATE, copy_checkpoint
 from lighten.models.checkpoint import INDEX, TOKENIZER_FILES, weight_files
 from lighten.pipeline import Artifact, read_json
 from lighten.pipeline.artifact import MANIFEST
 from lighten.workshop.work import Work
 
-FILES = ("config.json", *TOKENIZER_FILES, INDEX, FROZEN, GENERATION, TEMPLATE)
+FILES = ("config.json", *TOKENIZER_FILES, INDEX, FROZEN, NGRAMS, GENERATION, TEMPLATE)
 """What belongs to a checkpoint, its weights aside."""
 
 

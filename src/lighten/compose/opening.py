@@ -15,7 +15,8 @@ from lighten.compose.open_language import open_language
 from lighten.compose.plan import Plan, arrange, read_steps
 from lighten.compress.step import ModelStep
 from lighten.errors import InputError
-from lighten.pipeline import digest
+from lighten.models.ngrams import FILE as NGRAMS
+from lighten.pipeline import digest, step_in_short
 from lighten.pipeline.artifact import OUTCOMES, versions
 from lighten.progress import Progress
 from lighten.recipe import Recipe
@@ -89,9 +90,17 @@ def plan_for(kind: Kind, steps: list[ModelStep]) -> Plan:
     """Return the plan, with the training that the given model may need first.
 
     Raises:
-        InputError: a step is for another task, or the model has fewer layers than a step asks for.
+        InputError: a step is for another task, the model has fewer layers than a step asks for, or an n-gram part that
+            fits no other model.
     """
     kind.check(steps)
+    other = next((step for step in steps if step.name != "quantise"), None)
+    if other is not None and (kind.work.model / NGRAMS).is_file():
+        raise InputError(
+            f"{NGRAMS} was fitted to this very model, so only quantise may be done, not {step_in_short(other)!r}; "
+            "remove the file to start from the encoder alone",
+            str(kind.work.model),
+        )
     reason = kind.untaught()
     plan = arrange(steps, None if reason is None else kind.learning())
     for index, step in enumerate(steps):

@@ -54,12 +54,14 @@ def carry_notes(source: Path, target: Path, *, head: bool) -> None:
 
 
 def refuse_ngrams(source: Path) -> None:
-    """Refuse a model whose n-gram part was fitted to its logits and tokens: it would spoil another model's.
+    """Refuse a step's model whose n-gram part was fitted to its logits and tokens: it would spoil another model's.
+
+    Of a model that the user gives, which is trained anew in any case, it is left behind.
 
     Raises:
         InputError: it has one.
     """
-    if (source / NGRAMS).is_file():
+    if (source / NGRAMS).is_file() and (source / MANIFEST).is_file():
         raise InputError(
             f"{NGRAMS} was fitted to this very model; put 'ngrams' after all steps but 'quantise', or remove the file",
             str(source),

@@ -7,6 +7,7 @@ from pathlib import Path
 from lighten import data as data_room
 from lighten.models.checkpoint import check_model
 from lighten.models.layout import names_of, shape_of
+from lighten.models.ngrams import FILE as NGRAMS
 from lighten.models.tokens import fitting_length, lengths, read_tokenizer
 from lighten.pipeline import Clock, Journal, Workspace, digest, read_json
 from lighten.pipeline.artifact import OUTCOMES, versions
@@ -72,6 +73,8 @@ def open_run(
     scope, budget_scope, model, model_key = identity
     config = check_model(model)
     names_of(config, str(model / "config.json"))
+    if (model / NGRAMS).is_file():
+        progress.note(f"{NGRAMS} of the model is left behind: students get their own")
     work = out / "work"
     workspace, journal = Workspace(work), Journal(out / "journal.jsonl")
     clock = clock_of(recipe, out, budget_scope)

@@ -60,7 +60,7 @@ def play(monkeypatch: pytest.MonkeyPatch, standing: Standing, outcomes: dict[Stu
     monkeypatch.setattr(Trainings, "_train", lambda self, s, what: (SimpleNamespace(metrics={"epochs": 6.0}), []))
 
 
-BUDGET = {"latency_ms": 5, "quality": -3, "quality_per_class": {"rare": -3}}
+BUDGET = {"latency_ms": 5, "quality": -4, "quality_per_class": {"rare": -4}}
 
 
 def test_a_student_that_loses_a_class_does_not_end_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,8 @@ from lighten.models.layout import Shape
 from lighten.search.students.curves import SHORTNESS
 from lighten.search.students.space import Student, capacity
 
-POINTS_PER_HALVING = 0.9
-"""Prior: points lost each time the depth is halved, for a student distilled to the end, n-grams beside it: 1.3 without
-(docs/decisions.md)."""
+POINTS_PER_HALVING = 1.3
+"""Prior: points lost each time the depth is halved, for a student distilled to the end (docs/decisions.md)."""
 WIDTH_WEIGHT = 0.35
 """Prior: halving a layer costs this share of what halving the depth does."""
 HIDDEN_WEIGHT = 0.5
