@@ -194,6 +194,8 @@ def test_a_list_of_steps_is_the_one_plan(recipe: Make, tmp_path: Path) -> None:
         ({"model": "nowhere"}, "nowhere"),
         ({"steps": ["lairs"]}, "'layers'"),
         ({"steps": [{"layers": {"count": 9}}]}, "at most 2"),
+        ({"steps": ["ngrams", "distil"]}, "steps: only quantise may follow 'ngrams', not 'distil'"),
+        ({"steps": ["linear", "quantise"]}, "steps: 'linear' must be the last step"),
         ({"search": {"layers": [5]}}, "between 1 and the model's 2"),
         ({"steps": [{"width": {"hidden": 33}}]}, "hidden must be at most 32"),
     ],

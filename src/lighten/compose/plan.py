@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lighten.compress.distil import control
-from lighten.compress.step import ModelStep
+from lighten.compress.step import ModelStep, check_following
 from lighten.compress.steps import Distil, DistilLanguage, Finetune, FinetuneLanguage
 from lighten.errors import InputError
 from lighten.pipeline import Step, plan_from_text, step_from_spec, step_in_short, step_to_dict
@@ -67,10 +67,6 @@ def read_steps(specs: Specs, where: str) -> list[ModelStep]:
     return steps
 
 
-FOLLOW: dict[str, tuple[str, ...]] = {"static": ("quantise",), "ngrams": ("quantise",)}
-"""By the name of a step that leaves no encoder, or one with what fits no other: what may come after it."""
-
-
 def check_order(steps: Sequence[ModelStep], where: str) -> None:
     """Refuse what can be known to fail, or to do nothing, from the steps alone.
 
@@ -80,17 +76,10 @@ def check_order(steps: Sequence[ModelStep], where: str) -> None:
     """
     if not steps:
         raise InputError("nothing to do: name one step or more, such as layers=3,vocabulary,int8", where)
+    check_following(steps, where)
     smaller = False
-    for index, step in enumerate(steps):
+    for step in steps:
         said = step_in_short(step)
-        if step.last and index < len(steps) - 1:
-            following = step_in_short(steps[index + 1])
-            raise InputError(f"{said!r} must be the last step, but {following!r} comes after it", where)
-        if follow := FOLLOW.get(type(step).name):
-            after = next((s for s in steps[index + 1 :] if type(s).name not in follow), None)
-            if after is not None:
-                only = " or ".join(follow)
-                raise InputError(f"only {only} may follow {said!r}, not {step_in_short(after)!r}", where)
         if distils(step) and not smaller:
             raise InputError(
                 f"{said!r} needs a step before it that makes the model smaller, such as layers=3: the student would "

@@ -38,6 +38,7 @@ class Ngrams(ModelStep):
     """
 
     name: ClassVar[str] = "ngrams"
+    followed_by: ClassVar[tuple[str, ...] | None] = ("quantise",)
 
     min_count: int = Field(default=2, ge=1)
     """Texts a token or a pair must occur in."""

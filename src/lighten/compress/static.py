@@ -48,6 +48,7 @@ class StaticEmbeddings(ModelStep):
     """
 
     name: ClassVar[str] = "static"
+    followed_by: ClassVar[tuple[str, ...] | None] = ("quantise",)
     short: ClassVar[str] = "width"
     trains: ClassVar[bool] = True
     taught: ClassVar[bool] = True

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lighten.errors import InputError
 from lighten.models.extension import limit_in
 from lighten.models.long_texts import Long, fit_texts
 from lighten.models.tokens import Ids, encode, encode_whole, read_tokenizer, special_ends
-from lighten.pipeline import Step
+from lighten.pipeline import Step, step_in_short
 from lighten.pipeline.examples import Examples
 from lighten.progress import Progress
 from lighten.train.loop import Training
@@ -84,6 +85,8 @@ class ModelStep(Step):
     """Whether it learns from the teacher's answers, `Context.teacher`."""
     last: ClassVar[bool] = False
     """Whether no other step may follow it."""
+    followed_by: ClassVar[tuple[str, ...] | None] = None
+    """Names of the steps that alone may follow one that leaves no encoder or what fits no other one; None: any."""
 
     def layers_needed(self) -> int:
         """Return how many layers the model must have at least; known before anything is read."""
@@ -107,3 +110,19 @@ class ModelStep(Step):
     @abstractmethod
     def apply(self, source: Path, target: Path, context: Context) -> dict[str, Any]:
         """Read the checkpoint in `source`, write one to the existing folder `target`, return metrics (JSON-ready)."""
+
+
+def check_following(steps: Sequence[ModelStep], where: str) -> None:
+    """Refuse a plan in which a step comes after one that it may not follow.
+
+    Raises:
+        InputError: naming both.
+    """
+    for index, step in enumerate(steps):
+        said, rest = step_in_short(step), steps[index + 1 :]
+        if step.last and rest:
+            raise InputError(f"{said!r} must be the last step, but {step_in_short(rest[0])!r} comes after it", where)
+        after = next((s for s in rest if step.followed_by is not None and s.name not in step.followed_by), None)
+        if after is not None:
+            only = " or ".join(step.followed_by or ())
+            raise InputError(f"only {only} may follow {said!r}, not {step_in_short(after)!r}", where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lighten.compress.step import ModelStep
+from lighten.compress.step import ModelStep, check_following
 from lighten.compress.steps import Intermediate, Layers, Width
 from lighten.errors import InputError
 from lighten.pipeline import step_from_spec
@@ -22,7 +22,7 @@ def given_plan(run: Run) -> list[ModelStep]:
     """Return the recipe's own list of steps, empty for ``auto``.
 
     Raises:
-        InputError: an unknown step or field, or a step the model cannot take.
+        InputError: an unknown step or field, a step the model cannot take, or one that cannot follow another.
     """
     if run.recipe.steps == "auto":
         return []
@@ -38,4 +38,6 @@ def given_plan(run: Run) -> list[ModelStep]:
         ):
             if isinstance(step, kind) and (value := getattr(step, field) or 0) > most:
                 raise InputError(f"{field} must be at most {most}, as the model has, but got {value}", f"steps[{i}]")
-    return [step for step in steps if isinstance(step, ModelStep)]
+    found = [step for step in steps if isinstance(step, ModelStep)]
+    check_following(found, "steps")
+    return found
