@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 from scipy.special import log_softmax
 
+from lighten.compress import ngrams as module
 from lighten.compress.ngram_space import NgramSpace
 from lighten.compress.ngrams import Ngrams, weigh
 from lighten.compress.steps import Finetune, Frozen, Linear, Quantise, StaticEmbeddings, Vocabulary
@@ -58,8 +59,8 @@ def test_features_are_those_that_are_added_up(bert, make_context):
     np.testing.assert_allclose(
         space.part(weight, bias).scores(encoded), space.matrix(encoded) @ weight + bias, atol=0.02
     )
-    norms = np.sqrt(np.asarray(space.matrix(encoded[:1]).power(2).sum()))
-    assert norms == pytest.approx(1.0, abs=0.5)  # exactly 1 where no word occurs twice
+    once = [np.array([0, *np.flatnonzero(space.idf[:60])[:6], 1])]
+    assert np.sqrt(space.matrix(once).power(2).sum()) == pytest.approx(1.0)  # no word occurs twice
 
 
 def test_special_tokens_and_rare_pairs_are_left_out():
@@ -134,11 +135,12 @@ def test_models_without_an_encoder_are_refused(bert, tmp_path, make_context, ste
         apply(Ngrams(), tmp_path / "model", tmp_path / "wide", context)
 
 
-def test_where_it_does_not_help_nothing_is_written(bert, tmp_path, make_context):
-    """Labels that no word tells from one another."""
-    context = make_context(train=80, validation=80)
-    for part in (context.train, context.validation):
-        part.texts[:] = ["the same words"] * len(part)
-    facts = apply(Ngrams(), bert, tmp_path / "wide", context)
-    assert abs(facts["best"] - facts["before"]) < 20
-    assert (tmp_path / "wide/ngrams.safetensors").exists() == (facts["weight"] > 0)
+def test_where_it_does_not_help_nothing_is_written(bert, tmp_path, make_context, monkeypatch):
+    """Not even an earlier part that the source has."""
+    context = make_context(train=200, validation=80)
+    apply(Ngrams(), bert, tmp_path / "wide", context)
+    monkeypatch.setattr(module, "weigh", lambda deep, wide, labels: (0.0, 0.5))
+    facts = apply(Ngrams(), tmp_path / "wide", tmp_path / "none", context)
+    assert facts["weight"] == 0 and facts["best"] == facts["before"] != facts["alone"]
+    assert (tmp_path / "wide/ngrams.safetensors").exists() and not (tmp_path / "none/ngrams.safetensors").exists()
+    assert graph_of(tmp_path / "none") == graph_of(bert)

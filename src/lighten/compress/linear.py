@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from lighten.compress.step import Context, ModelStep
 from lighten.errors import InputError
 from lighten.models.checkpoint import copy_tokenizer, read_config
-from lighten.models.tokens import Ids
+from lighten.models.tokens import Ids, read_tokenizer
 from lighten.pipeline.files import write_json
 
 FILE = "linear.safetensors"
@@ -28,6 +28,7 @@ class Linear(ModelStep):
     """
 
     name: ClassVar[str] = "linear"
+    version: ClassVar[int] = 2
     last: ClassVar[bool] = True
 
     ngrams: int = Field(default=2, ge=1, le=3, json_schema_extra={"search": [1, 2]})
@@ -42,11 +43,9 @@ class Linear(ModelStep):
         """Write ``ngrams`` [f, n] padded with -1, ``idf`` [f], ``weight`` [f, classes] and ``bias`` [classes]."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        from lighten.models.tokens import read_tokenizer
-
         started, last = time.monotonic(), 0.0
         config = read_config(source)
-        special = special_ids(read_tokenizer(source)) | {int(config.get("pad_token_id") or 0)}
+        special = no_words(source)
         train, validation = (
             context.encode(source, context.train.texts),
             context.encode(source, context.validation.texts),
@@ -100,6 +99,11 @@ class Linear(ModelStep):
 def special_ids(tokenizer: Any) -> frozenset[int]:
     """Return the ids of [CLS], [SEP], padding and their like."""
     return frozenset(i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special)
+
+
+def no_words(folder: Path) -> frozenset[int]:
+    """Return the ids that are in no n-gram of a checkpoint's model: special ones, and padding where it is not."""
+    return special_ids(read_tokenizer(folder)) | {int(read_config(folder).get("pad_token_id") or 0)}
 
 
 def fitted(features: Any, labels: Sequence[int], strength: float, seed: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from safetensors.numpy import load_file
 
 from lighten.compress.copy import FROZEN, NGRAMS, copy_checkpoint
 from lighten.compress.fit import padding_id
-from lighten.compress.linear import fitted, special_ids, weights_of
+from lighten.compress.linear import fitted, no_words, weights_of
 from lighten.compress.ngram_space import NgramSpace
 from lighten.compress.step import Context, ModelStep
 from lighten.errors import InputError
@@ -21,7 +22,7 @@ from lighten.models.layout import Array
 from lighten.models.load import load_classifier
 from lighten.models.ngrams import write_ngrams
 from lighten.models.static import FILE as STATIC
-from lighten.models.tokens import read_tokenizer
+from lighten.models.tokens import Ids
 from lighten.train import precision as precisions
 from lighten.train.infer import infer
 
@@ -32,9 +33,9 @@ MOST = 100.0
 class Ngrams(ModelStep):
     """A linear model over tokens and pairs of tokens, its logits added to the encoder's.
 
-    It answers what depends on words alone, in some hundredths of a millisecond; the smaller the encoder, the more that
-    helps (Wide & Deep: Cheng et al. 2016). Fitted to the labels of the training texts; how much it weighs is chosen by
-    the log loss of the sum on validation. The last step but for ``quantise``.
+    It answers what depends on words alone, in hardly any time; the smaller the encoder, the more that helps (Wide &
+    Deep: Cheng et al. 2016). Fitted to the labels of the training texts; how much it weighs is chosen by the log loss
+    of the sum on validation. The last step but for ``quantise``.
     """
 
     name: ClassVar[str] = "ngrams"
@@ -58,10 +59,7 @@ class Ngrams(ModelStep):
         deep = _logits(source, context)
         train, held_out = (context.encode(source, part.texts) for part in (context.train, context.validation))
         labels = np.array(context.validation.labels)
-        config = read_config(source)
-        special = special_ids(read_tokenizer(source)) | {int(config.get("pad_token_id") or 0)}
-        rows = self.numbers // (len(context.labels) + 1)
-        space = NgramSpace.of(train, int(config["vocab_size"]), special, self.min_count, rows)
+        space = self.space(train, int(read_config(source)["vocab_size"]), no_words(source), len(context.labels))
         features = space.matrix(train)
         tried = []
         with context.progress.stage("n-grams", total=len(self.strengths)) as stage:
@@ -83,6 +81,10 @@ class Ngrams(ModelStep):
         right = {name: float((logits.argmax(1) == labels).mean() * 100) for name, logits in answers.items()}
         facts = {"pairs": space.pairs, "strength": strength, "weight": round(share, 4)}
         return {**facts, **{name: round(value, 3) for name, value in right.items()}}
+
+    def space(self, encoded: Sequence[Ids], vocabulary: int, apart: Collection[int], classes: int) -> NgramSpace:
+        """Return the tokens and pairs of training texts that have room, see `NgramSpace.of`; `apart` are no words."""
+        return NgramSpace.of(encoded, vocabulary, apart, self.min_count, self.numbers // (classes + 1))
 
 
 def weigh(deep: Array, wide: Array, labels: Array) -> tuple[float, float]:

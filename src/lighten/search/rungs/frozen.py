@@ -54,8 +54,16 @@ def climb_frozen(standing: Standing, reference: Reference) -> None:
         done(run, texts, limit)
     name = f"frozen, {point.name(run.full)}"
     standing.costs[name] = standing.costs[point.name(run.full)]
-    more = {"quantise": point.quantise, "ngrams": run.recipe.search.ngrams}
-    standing.measure(reference, name, checkpoint, steps, rung="frozen", order=0.5, **more)  # type: ignore[arg-type]
+    standing.measure(
+        reference,
+        name,
+        checkpoint,
+        steps,
+        rung="frozen",
+        order=0.5,
+        quantise=point.quantise,
+        ngrams=run.recipe.search.ngrams,
+    )
 
 
 def _texts(standing: Standing, student: Student) -> int:

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lighten.compress.linear import special_ids
-from lighten.compress.ngram_space import NgramSpace
+from lighten.compress.linear import no_words
 from lighten.compress.step import ModelStep
 from lighten.compress.steps import Distil, Ngrams, Quantise
 from lighten.errors import LightenError
 from lighten.models.pieces import choose_pieces, write_trimmed
-from lighten.models.tokens import read_tokenizer
 from lighten.pipeline import Artifact, Workspace, step_from_spec, step_to_dict
 from lighten.search.candidate import Candidate
 from lighten.search.run import Run
@@ -107,10 +105,11 @@ def buckets_of(run: Run, pieces: int) -> int:
     step = Ngrams()
 
     def work(target: Path) -> dict[str, Any]:
-        special = special_ids(read_tokenizer(run.model)) | {int(run.config.get("pad_token_id") or 0)}
         context, full = run.context("n-grams"), run.full.vocabulary
-        rows = step.numbers // (len(run.labels) + 1) - pieces + full  # those of pieces that are trimmed are free
-        space = NgramSpace.of(context.encode(run.model, context.train.texts), full, special, step.min_count, rows)
+        encoded = context.encode(run.model, context.train.texts)
+        # What is trimmed needs no row: pieces are numbered anew there, and as many more pairs have room.
+        roomy = step.model_copy(update={"numbers": step.numbers + (full - pieces) * (len(run.labels) + 1)})
+        space = roomy.space(encoded, full, no_words(run.model), len(run.labels))
         return {"buckets": len(space.keys)}
 
     key = {**step_to_dict(step), "max_tokens": run.max_tokens, "pieces": pieces, "long": run.serving.to_dict()["long"]}
