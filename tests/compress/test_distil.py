@@ -13,7 +13,7 @@ from tests.helpers.checkpoints import make_model, write_model
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from lighten.compress import distil as distil_module
-from lighten.compress.distil import control
+from lighten.compress.distil import control, copies_of
 from lighten.compress.features import Wanted
 from lighten.compress.steps import Distil, Finetune, Layers, Vocabulary
 from lighten.compress.teacher import cache_teacher
@@ -251,6 +251,33 @@ def test_unlabelled_texts_are_learned_from_the_teacher_alone(bert, tmp_path, mak
         (tmp_path / "cache").mkdir()
         cache_teacher(bert, tmp_path / "cache", context)
         Distil().apply(bert, tmp_path / "n", make_context(teacher=tmp_path / "cache"))
+
+
+def test_copies_are_learned_from_the_teacher_in_as_many_tokens(bert, tmp_path, make_context, monkeypatch):
+    context = make_context(teacher_model=bert)
+    seen = []
+    original = distil_module.fit
+
+    def spy(*args, **options):
+        seen.append((args[3], args[4], args[5]))
+        return original(*args, **options)
+
+    monkeypatch.setattr(distil_module, "fit", spy)
+    step = Distil(epochs=4, copies=2, tokens_per_batch=256, precision="fp32")
+    report = apply(step, bert, tmp_path / "m", context)
+    encoded, objective, settings = seen[0]
+    assert report["copies"] == 2 and len(encoded) == 3 * 64 and context.copies == 0
+    assert objective.labels.tolist() == context.train.labels + [-1] * 128
+    tokens = [sum(map(len, part)) for part in (encoded[:64], encoded)]
+    assert settings.epochs == pytest.approx(4 * tokens[0] / tokens[1])
+    assert report["epochs"] == pytest.approx(4, rel=0.1)
+    control(step).apply(bert, tmp_path / "m", context)
+    assert len(seen[1][0]) == 64 and seen[1][2].epochs == 4
+
+
+def test_the_copies_of_a_plan_are_those_of_its_most_demanding_step():
+    assert copies_of([]) == copies_of([Layers(count=1), Distil()]) == 0
+    assert copies_of([Distil(copies=1), Finetune(), Distil(copies=3)]) == 3
 
 
 def test_several_labels_per_text(bert, tmp_path, make_context):

@@ -6,15 +6,19 @@ from types import SimpleNamespace
 
 import pytest
 
+from lighten.compress.step import Context
 from lighten.pipeline import Workspace
+from lighten.pipeline.examples import Examples
 from lighten.workshop import answers
+
+NONE = Examples([], [], [])
 
 
 def test_a_teachers_pass_that_was_killed_finds_its_parts(tmp_path, monkeypatch):
     workspace = Workspace(tmp_path / "work")
     table = workspace.produce("table", {}, ["scope"], lambda target: {})
     work = SimpleNamespace(workspace=workspace, table=table, max_tokens=8)
-    work.context = lambda name, checkpoints=None: SimpleNamespace(checkpoints=checkpoints)
+    work.context = lambda name, checkpoints: Context([], NONE, NONE, 8, 0, checkpoints=checkpoints)
     seen = []
 
     def cache(folder, target, context):

@@ -12,6 +12,7 @@ from lighten.compose.given import take_model
 from lighten.compose.head import why_not_fitted
 from lighten.compose.kind import Kind
 from lighten.compress.copy import FROZEN, carry_notes
+from lighten.compress.distil import copies_of
 from lighten.compress.step import ModelStep
 from lighten.compress.steps import DistilLanguage, Finetune, FinetuneLanguage
 from lighten.errors import InputError
@@ -67,9 +68,9 @@ class Classification(Kind):
         """Take the model into the workspace."""
         return take_model(self.work)
 
-    def teach(self, reference: Artifact) -> Artifact:
+    def teach(self, reference: Artifact, steps: Sequence[ModelStep]) -> Artifact:
         """Return logits, and hidden states where they are not too many."""
-        return teacher_answers(self.work, reference)
+        return teacher_answers(self.work, reference, copies_of(steps))
 
     def export(self, checkpoint: Artifact, plan: list[dict[str, Any]]) -> Artifact:
         """Draw the graph and write the model folder."""

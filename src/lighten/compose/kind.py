@@ -46,8 +46,8 @@ class Kind(ABC):
         """Return the given model as a checkpoint of the workspace."""
 
     @abstractmethod
-    def teach(self, reference: Artifact) -> Artifact:
-        """Return the reference's answers to the training data, computed once."""
+    def teach(self, reference: Artifact, steps: Sequence[ModelStep]) -> Artifact:
+        """Return the reference's answers to what the steps of the plan learn from, computed once."""
 
     @abstractmethod
     def export(self, checkpoint: Artifact, plan: list[dict[str, Any]]) -> Artifact:

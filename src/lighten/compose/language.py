@@ -76,7 +76,7 @@ class Language(Kind):
         """Take the model into the workspace."""
         return take_model(self.work)
 
-    def teach(self, reference: Artifact) -> Artifact:
+    def teach(self, reference: Artifact, steps: Sequence[ModelStep]) -> Artifact:
         """Refuse: the teacher of a language model runs beside its student."""
         raise InputError("a language model's answers are not cached; use 'distil-language'", "steps")
 

@@ -89,7 +89,8 @@ def carry_out(kind: Kind, plan: Plan, allot: Allot, prefix: str = "") -> Iterato
     checkpoint = _guarded(f"{prefix}{REFERENCE}", lambda: _reference(kind, plan, allot))
     yield _stage(kind, REFERENCE, steps, checkpoint, f"{prefix}{REFERENCE}")
     reference = checkpoint
-    teacher = _guarded(f"{prefix}teacher's answers", lambda: kind.teach(reference)) if plan.taught else None
+    teach = partial(kind.teach, reference, plan.steps)
+    teacher = _guarded(f"{prefix}teacher's answers", teach) if plan.taught else None
     trained = len(steps)
     for number, step in enumerate(plan.steps, 1):
         name, steps = step_in_short(step), (*steps, step)

@@ -70,8 +70,9 @@ def several_labels(examples: Examples, classes: int) -> torch.Tensor | None:
 
 
 def all_texts(context: Context) -> list[str]:
-    """Return the training texts, then the unlabelled ones."""
-    return [*context.train.texts, *([] if context.unlabelled is None else context.unlabelled.texts)]
+    """Return the training texts, then the unlabelled ones, then perturbed copies of the training texts."""
+    unlabelled = [] if context.unlabelled is None else context.unlabelled.texts
+    return [*context.train.texts, *unlabelled, *context.perturbed]
 
 
 def hard_labels(context: Context) -> torch.Tensor:
@@ -84,7 +85,5 @@ def hard_labels(context: Context) -> torch.Tensor:
     if context.long.hierarchical:
         owner = owner_of(context.train)
         labels[torch.from_numpy(np.bincount(owner)[owner] > 1)] = UNLABELLED
-    if context.unlabelled is None:
-        return labels
-    none = torch.full((len(context.unlabelled), *labels.shape[1:]), UNLABELLED, dtype=labels.dtype)
-    return torch.cat([labels, none])
+    unlabelled = len(all_texts(context)) - len(context.train)
+    return torch.cat([labels, torch.full((unlabelled, *labels.shape[1:]), UNLABELLED, dtype=labels.dtype)])

@@ -6,9 +6,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lighten.compress.perturb import perturbed
 from lighten.errors import InputError
 from lighten.models.extension import limit_in
 from lighten.models.long_texts import Long, fit_texts
@@ -38,6 +40,7 @@ class Context:
         tick: called often during long work.
         around: entered around the training of a step: how weights become zero meanwhile (`sparsify`).
         unlabelled: texts without labels (theirs are ignored), for steps that learn from a teacher.
+        copies: perturbed copies of each training text that the teacher answers besides, see `perturb`.
         teacher_model: the teacher's checkpoint, where a step may run it itself; None where its cached answers must do.
         long: what becomes of longer texts; with ``chunk`` the examples are chunks already.
     """
@@ -58,6 +61,12 @@ class Context:
     unlabelled: Examples | None = None
     teacher_model: Path | None = None
     long: Long = field(default_factory=Long)
+    copies: int = 0
+
+    @cached_property
+    def perturbed(self) -> list[str]:
+        """The copies."""
+        return perturbed(self.train.texts, self.copies, self.seed)
 
     def precision_for(self, requested: str) -> Precision | str:
         """Return what a step's own field asks for, or the build's choice where it says ``auto``."""

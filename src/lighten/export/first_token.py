@@ -19,7 +19,7 @@ from lighten.models.attention.pattern import Pattern, sees_everything
 from lighten.models.encoder import Dense, Layer
 
 MASKED = -1e9
-"""Added to the scores of padding."""
+"""Score of padding."""
 
 
 def first_token_layer(draw: Drawing, x: str, layer: Layer, name: str, pattern: Pattern | None) -> str:
@@ -60,7 +60,7 @@ def _attention(draw: Drawing, x: str, first: str, qkv: Dense, name: str) -> str:
     asked = graph.op("MatMul", asked, keys)  # [batch, heads, 1, hidden]
     asked = graph.op("Reshape", asked, graph.weight("wide_heads", np.array([0, heads, hidden], np.int64)))
     scores = graph.fused("FusedMatMul", asked, x, transB=1)  # [batch, heads, tokens]
-    shares = graph.op("Softmax", graph.op("Add", scores, masked_scores(draw)), axis=-1)
+    shares = graph.op("Softmax", masked(draw, scores), axis=-1)
     return gathered_by(draw, shares, x, Dense(value, value_bias), name)
 
 
@@ -87,10 +87,9 @@ def gathered_by(draw: Drawing, shares: str, x: str, value: Dense, name: str) -> 
     return graph.op("Add", mixed, graph.weight(name + "value.bias", value.bias))
 
 
-def masked_scores(draw: Drawing, mask: str = "attention_mask") -> str:
-    """Draw what is added to scores [batch, 1, tokens]."""
+def masked(draw: Drawing, scores: str, mask: str = "attention_mask") -> str:
+    """Draw scores [batch, heads, tokens] of which padding has one so low that it gets no share."""
     graph = draw.graph
-    real = graph.op("Cast", mask, to=TensorProto.FLOAT)
-    padding = graph.op("Sub", real, graph.weight("one_float", np.array(1, np.float32)))
-    added = graph.op("Mul", padding, graph.weight("unmasked", np.array(-MASKED, np.float32)))
-    return graph.op("Unsqueeze", added, graph.weight("heads_axis", np.array([1], np.int64)))
+    real = graph.op("Cast", mask, to=TensorProto.BOOL)
+    real = graph.op("Unsqueeze", real, graph.weight("heads_axis", np.array([1], np.int64)))
+    return graph.op("Where", real, scores, graph.weight("masked", np.array(MASKED, np.float32)))

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from lighten.export.drawing import Drawing, activate
-from lighten.export.first_token import first_of, gathered_by, masked_scores
+from lighten.export.first_token import first_of, gathered_by, masked
 from lighten.export.rotary import Turned
 from lighten.export.window_mask import draw_band
 from lighten.models.attention.pattern import Pattern, is_plain, sees_everything
@@ -73,8 +73,8 @@ class PreNormDrawing:
         windowed = self.draw.window(pattern)
         if pattern.random_blocks:
             return windowed.draw(parts, hidden)
-        masked = partial(self._scored, parts, pattern)
-        return graph.either(self._is_short(pattern), masked, partial(windowed.draw, parts, hidden))
+        whole = partial(self._scored, parts, pattern)
+        return graph.either(self._is_short(pattern), whole, partial(windowed.draw, parts, hidden))
 
     def _scored(self, parts: list[str], pattern: Pattern | None = None) -> str:
         """Draw attention with every score computed, those that a pattern leaves out masked."""
@@ -114,7 +114,7 @@ class PreNormDrawing:
         keys = graph.op("Transpose", graph.op("Reshape", keys, split), perm=[0, 2, 3, 1])
         scores = graph.op("MatMul", asked, keys)  # [batch, heads, 1, tokens]
         scores = graph.op("Squeeze", scores, graph.weight("row_axis", np.array([2], np.int64)))
-        shares = graph.op("Softmax", graph.op("Add", scores, masked_scores(draw, mask)), axis=-1)
+        shares = graph.op("Softmax", masked(draw, scores, mask), axis=-1)
         return gathered_by(draw, shares, read, value, name)
 
     def _start(self, x: str, tokens: int) -> str:

@@ -36,10 +36,10 @@ class _Quantised(Drawing):
         return graph.op("Mul", graph.op("Cast", values, to=TensorProto.FLOAT), scales)
 
     def first_rows(self, table: Array, name: str) -> str:
-        """See `Drawing`."""
+        """See `Drawing`; ONNX Runtime makes floats of all rows, some hundred, once: when it opens the graph."""
         graph, quantised = self.graph, quantise_rows(table)
-        values = graph.op("Cast", self.cut(graph.weight(name, quantised.values)), to=TensorProto.FLOAT)
-        return graph.op("Mul", values, self.cut(graph.weight(name + ".scale_int8", quantised.scale)))
+        values = graph.op("Cast", graph.weight(name, quantised.values), to=TensorProto.FLOAT)
+        return self.cut(graph.op("Mul", values, graph.weight(name + ".scale_int8", quantised.scale)))
 
 
 class Int8Drawing(_Quantised):

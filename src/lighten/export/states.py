@@ -35,8 +35,11 @@ def draw_head(draw: Drawing, x: str) -> str:
     graph, encoder = draw.graph, draw.encoder
     for index, dense in enumerate(encoder.head):
         name, last = f"head{index}", index == len(encoder.head) - 1
-        product = draw.small(x, dense, name) if last else draw.product(x, dense, name)
-        x = activate(graph, graph.op("Add", product, graph.weight(name + ".bias", dense.bias)), dense.activation)
+        if last:
+            x = graph.op("Add", draw.small(x, dense, name), graph.weight(name + ".bias", dense.bias))
+        else:
+            x = draw.biased(x, dense, name)
+        x = activate(graph, x, dense.activation)
         if index == 0 and encoder.pre_norm is not None and encoder.pre_norm.head_norm is not None:
             x = draw.layer_norm(x, encoder.pre_norm.head_norm, "head_norm")
     return x

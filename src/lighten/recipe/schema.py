@@ -117,6 +117,9 @@ class Search(Section):
     activations, found on training texts."""
     ngrams: bool = True
     """Whether a linear model over words and pairs of words stands beside every student (the step ``ngrams``)."""
+    copies: Annotated[int, Field(ge=0)] | None = None
+    """Perturbed copies of each training text that the teacher answers and students learn from besides; as many as
+    there is time for, three at most, and none with ``candidates``, when left out."""
     threads: list[Annotated[int, Field(ge=1)]] | None = None
     """Numbers of threads to serve the chosen model with to consider, the target's among them; the target's, half of
     it, a quarter and so on when left out. Fewer are taken where they are clearly quicker and throughput is not asked

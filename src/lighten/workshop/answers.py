@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,23 @@ from lighten.measure.per_class import chance_of_floors, class_recalls
 from lighten.measure.quality import Comparison, compare
 from lighten.pipeline import Artifact
 from lighten.runtime import load
-from lighten.workshop.work import STEP_SECONDS, Work
+from lighten.workshop.work import COPIES, STEP_SECONDS, Work
 
 
-def teacher_answers(work: Work, reference: Artifact) -> Artifact:
-    """Return the reference's answers to the training texts, computed once; its metrics tell how long that took."""
+def teacher_answers(work: Work, reference: Artifact, copies: int = 0) -> Artifact:
+    """Return the reference's answers to the training texts, computed once; its metrics tell how long that took.
+
+    Args:
+        work: in progress.
+        reference: the teacher.
+        copies: perturbed copies of each training text that it answers besides; who learns from the answers gets them.
+    """
     step, parents = {"max_tokens": work.max_tokens}, [reference, work.table]
+    if copies:
+        step[COPIES] = copies
     key = work.workspace.key("teacher", step, parents)
     # A pass that was killed goes on with the part it was in.
-    context = work.context("teacher's answers", checkpoints=work.workspace.checkpoints(key))
+    context = replace(work.context("teacher's answers", checkpoints=work.workspace.checkpoints(key)), copies=copies)
 
     def cache(target: Path) -> dict[str, Any]:
         started = time.monotonic()

@@ -25,6 +25,8 @@ from lighten.train.precision import Precision
 
 STEP_SECONDS = "step_seconds"
 """Among the metrics of a checkpoint: how long the step took that made it."""
+COPIES = "copies"
+"""In the manifest of a teacher's answers: perturbed copies of each training text that it answered."""
 
 
 @dataclass(kw_only=True)
@@ -166,6 +168,7 @@ class Work:
             teacher=teacher.path if teacher is not None else None,
             teacher_model=self._teacher_model(teacher),
             unlabelled=None if self.unlabelled is None else self._pieces(self.unlabelled),
+            copies=0 if teacher is None else int(teacher.manifest["step"].get(COPIES, 0)),
             seconds=seconds,
             precision=self.precision,
             checkpoints=checkpoints,

@@ -126,10 +126,13 @@ def test_the_teachers_pass_is_over_before_the_students_time_is_counted(
         def recall(self, affordable: Any) -> None:
             pass
 
-        def _taught(self) -> Any:
+        def _copies(self) -> int:
+            return 2
+
+        def _taught(self, copies: int) -> Any:
             run.clock.left -= 100
-            self._teacher = SimpleNamespace()
-            return self._teacher
+            self._teachers[copies] = SimpleNamespace()
+            return self._teachers[copies]
 
         def carry_out(self, student: Student, epochs: float, left: float | None, *, measure: bool = True) -> None:
             given.append((left, left_for_students(run, standing.expected)))

@@ -39,6 +39,7 @@ class Bench:
         """By layers and part; others lose less with every part."""
         self.breaks: set[str] = set()
         self.had = 1.0
+        self.copies = 0
 
     def budget(self, name: str, affordable: Sequence[Student] = (WIDE, NARROW), **sections: Any) -> Trainings:
         """Open the run folder for a budget, as a further attempt does, and recall what is there."""
@@ -52,7 +53,7 @@ class Bench:
         standing.epoch, standing.saw = (lambda student: 10.0), (lambda student, checkpoint: None)
         reference: Any = SimpleNamespace(checkpoint=self._make(run, "reference", {}))
         found = Trainings(standing, reference)
-        found._teacher = self._make(run, "teacher", {})
+        found._teachers = {copies: self._make(run, "teacher", {"copies": copies}) for copies in range(4)}
 
         def measure(student: Student, checkpoint: Artifact, steps: list[Any]) -> float:
             part = found._parts[student]
@@ -93,6 +94,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(tmp_path)
     monkeypatch.setattr(module, "train_student", made.train)
     monkeypatch.setattr(module, "train_apart", made.apart)
+    monkeypatch.setattr(module, "copies_for", lambda run, expected: made.copies)
     return made
 
 
@@ -131,6 +133,23 @@ def test_a_part_that_began_with_the_better_of_two_is_found_by_a_budget_that_cann
     again = bench.budget("two", affordable=[NARROW])
     assert bench.done == made
     assert parts(again) == [(2, 1), (2, 2), (2, 3)]
+
+
+def test_copies_are_decided_once_for_a_budget_and_never_fewer_than_the_teacher_has_answered(bench: Bench) -> None:
+    bench.copies = 2
+    trainings = bench.budget("one")
+    trainings.carry_out(WIDE, 1.0, 100.0)
+    bench.copies = 1
+    trainings.carry_out(NARROW, 1.0, 100.0)  # less time is left, but the answers are there
+    made = list(bench.done)
+    again = bench.budget("two")
+    assert bench.done == made, "found by another budget"
+    again.carry_out(WIDE, 1.0, 100.0)
+    bench.copies = 3
+    third = bench.budget("three")
+    third.carry_out(NARROW, 1.0, 100.0)
+    events = third.standing.run.journal.all(TRAINED)
+    assert [event["what"]["copies"] for event in events] == [2, 2, 2, 3]
 
 
 def test_a_part_that_fails_spoils_none_before_it_for_any_budget(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lighten.compress.distil import copies_of
 from lighten.compress.step import ModelStep
 from lighten.search.memory.allotted import allotted, done
 from lighten.search.standing import Reference, Standing
@@ -16,7 +17,7 @@ def carry_out(standing: Standing, reference: Reference, steps: list[ModelStep]) 
     run = standing.run
     teacher = None
     if any(step.taught for step in steps):
-        teacher = run.timed("teacher", lambda: teacher_answers(run, reference.checkpoint))
+        teacher = run.timed("teacher", lambda: teacher_answers(run, reference.checkpoint, copies_of(steps)))
     artifact = reference.checkpoint
     for number, step in enumerate(steps):
         seconds, given = None, f"seconds for {step.name}, step {number}"

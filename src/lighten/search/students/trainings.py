@@ -17,6 +17,7 @@ from lighten.compress.steps import Distil
 from lighten.pipeline import Artifact, step_to_dict
 from lighten.search.memory.retry import spare
 from lighten.search.standing import Reference, Standing
+from lighten.search.students.copies import copies_for
 from lighten.search.students.curves import Curve
 from lighten.search.students.explore import Action
 from lighten.search.students.floors import points_lost
@@ -45,7 +46,7 @@ class Trainings:
 
     def __init__(self, standing: Standing, reference: Reference) -> None:
         self.standing, self.reference = standing, reference
-        self._teacher: Artifact | None = None
+        self._teachers: dict[int, Artifact] = {}
         self._parts: Counter[Student] = Counter()
         journal = standing.run.journal
         self.fresh = journal.last(TRAINED, budget=standing.run.budget_scope) is not None
@@ -70,7 +71,7 @@ class Trainings:
         standing, run = self.standing, self.standing.run
         name, distilled = student.name(run.full), capacity(student, run.full) < 1
         self._parts[student] = part = self._parts[student] + 1
-        what: dict[str, Any] = {"epochs": epochs, "seconds": None}
+        what: dict[str, Any] = {"epochs": epochs, "seconds": None, "copies": run.recipe.search.copies or 0}
         if run.by_clock and distilled:
             what = self._what(student, part, epochs, left)
             if left is not None:
@@ -123,7 +124,7 @@ class Trainings:
                     "threads": threads_each(len(actions)),
                     "student": student.to_dict(),
                     "start": what["start"],
-                    "teacher": self._taught().key,
+                    "teacher": self._taught(what["copies"]).key,
                     "distil": step_to_dict(self._distil(student, what)),
                     "seconds": what["seconds"],
                 }
@@ -148,7 +149,8 @@ class Trainings:
         def decide() -> dict[str, Any]:
             wanted = SLACK * epochs * self.standing.epoch(student) * sharing
             seconds = round(max(MIN_TRAINING, wanted if left is None else min(wanted, left)), 1)
-            return {"epochs": round(epochs, 2), "seconds": seconds, "start": self._begin(student).to_dict()}
+            start = self._begin(student).to_dict()
+            return {"epochs": round(epochs, 2), "seconds": seconds, "copies": self._copies(), "start": start}
 
         done = run.journal.last(TRAINED, scope=run.scope, student=student.to_dict(), part=part)
         decision = f"training of {student.name(run.full)}, part {part}"
@@ -176,17 +178,34 @@ class Trainings:
     def taught(self, actions: Sequence[Action]) -> bool:
         """Have the teacher answer where one of these trainings needs it; returns whether it did so just now."""
         full = self.standing.run.full
-        if self._teacher is not None or all(capacity(action.student, full) == 1 for action in actions):
+        if all(capacity(action.student, full) == 1 for action in actions) or self._copies() in self._teachers:
             return False
-        self._taught()
+        self._taught(self._copies())
         return True
 
-    def _taught(self) -> Artifact:
-        """Return the reference's answers to the training texts, computed when first asked for."""
+    def _copies(self) -> int:
+        """Return how many perturbed copies of each text students of this budget learn from.
+
+        Where students of other budgets had more than there is time for now, their teacher's answers are there.
+        """
         run = self.standing.run
-        if self._teacher is None:
-            self._teacher = run.timed("teacher", lambda: teacher_answers(run, self.reference.checkpoint))
-        return self._teacher
+
+        def decide() -> int:
+            before = run.journal.last(TRAINED, scope=run.scope)
+            known = 0 if before is None or run.recipe.search.copies is not None else before["what"]["copies"]
+            return max(known, copies_for(run, self.standing.expected))
+
+        return int(run.journal.decide("perturbed copies", run.budget_scope, decide))
+
+    def _taught(self, copies: int) -> Artifact:
+        """Return the reference's answers to the training texts and their copies, computed when first asked for."""
+        run = self.standing.run
+        if copies not in self._teachers:
+            if copies:
+                run.progress.note(f"the teacher answers {copies} perturbed copies of each text besides")
+            answer = partial(teacher_answers, run, self.reference.checkpoint, copies)
+            self._teachers[copies] = run.timed("teacher", answer)
+        return self._teachers[copies]
 
     def _begin(self, student: Student) -> Start:
         """Return where a training would begin now: the student's own checkpoint, its parent's, or the reference."""
@@ -207,11 +226,12 @@ class Trainings:
         return Start(self.reference.checkpoint, cut=tuple(cut_steps(student, self.standing.run.full)))
 
     def _distil(self, student: Student, what: dict[str, Any]) -> Distil:
-        return self.standing.distil.model_copy(update={**dict(student.settings), "epochs": what["epochs"]})
+        given = {"epochs": what["epochs"], "copies": what["copies"]}
+        return self.standing.distil.model_copy(update={**dict(student.settings), **given})
 
     def _train(self, student: Student, what: dict[str, Any]) -> tuple[Artifact, list[Any]]:
         run = self.standing.run
-        teacher = self._taught() if capacity(student, run.full) < 1 else None
+        teacher = self._taught(what["copies"]) if capacity(student, run.full) < 1 else None
         start, distil, seconds = self._start(student, what), self._distil(student, what), what["seconds"]
         return run.timed("students", lambda: train_student(run, student, start, teacher, distil, seconds))  # type: ignore[no-any-return]
 
