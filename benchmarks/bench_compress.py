@@ -51,9 +51,9 @@ GOALS = {
     "smallest": {"size_ratio": 15.0, "points_lost": 1.0},
 }
 WORDS = {"speedup_batch1": "as fast", "size_ratio": "smaller"}
-ROOM = {"speedup_batch1": 1.0, "size_ratio": 1.01}
-"""By how much more than a goal a build is asked for. For the speed none: the mean, which is what is limited, is some
-percent harder on a small model than the median ratio of the rounds, by which the goal is judged."""
+ROOM = {"speedup_batch1": 1.15, "size_ratio": 1.01}
+"""By how much more than a goal a build is asked for. Timings of small models differ between sessions: one build was
+9.0 times as fast as the reference in its proof and 7.4 times minutes later (docs/decisions.md, 2026-11-23)."""
 
 OLIVE_SPEEDUP = 1.3
 """How many times faster than Olive's int8 ours is to be, at no fewer points."""
