@@ -35,3 +35,10 @@ def test_what_another_version_left_behind_is_not_read(
     monkeypatch.setattr(opening, constant, getattr(opening, constant) - 1)
     earlier = scopes(recipe())
     assert earlier[0] != before[0] and earlier[1] != before[1]
+
+
+def test_what_narrows_the_space_is_part_of_the_budget_and_how_students_learn_is_not(recipe: Make) -> None:
+    scope, budget = scopes(recipe(search={"candidates": 1}))
+    narrowed = scopes(recipe(search={"candidates": 1, "layers": [2]}))
+    assert narrowed[0] == scope and narrowed[1] != budget
+    assert scopes(recipe(search={"candidates": 1, "copies": 1}))[0] != scope

@@ -29,7 +29,6 @@ NARROWING = (
     "vocabulary",
     "quantise",
     "ngrams",
-    "copies",
     "threads",
     "executor",
     "storage",

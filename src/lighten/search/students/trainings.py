@@ -192,7 +192,7 @@ class Trainings:
 
         def decide() -> int:
             before = run.journal.last(TRAINED, scope=run.scope)
-            known = 0 if before is None or run.recipe.search.copies is not None else before["what"]["copies"]
+            known = 0 if before is None else before["what"]["copies"]
             return max(known, copies_for(run, self.standing.expected))
 
         return int(run.journal.decide("perturbed copies", run.budget_scope, decide))
