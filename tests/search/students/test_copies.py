@@ -26,7 +26,7 @@ def opened(folder: Path, seconds: float, **search: Any) -> Any:
     return run
 
 
-@pytest.mark.parametrize(("seconds", "number"), [(100, 0), (190, 0), (200, 1), (340, 2), (470, MOST), (9000, MOST)])
+@pytest.mark.parametrize(("seconds", "number"), [(50, 0), (139, 0), (141, 1), (221, 2), (301, MOST), (9000, MOST)])
 def test_as_many_as_there_is_time_for(tmp_path: Path, seconds: float, number: int) -> None:
     assert copies_for(opened(tmp_path, seconds), EXPECTED) == number
 

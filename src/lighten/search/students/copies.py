@@ -8,8 +8,9 @@ from lighten.search.timing import TEACHER_OVER_EPOCH, Forecast, left_for_student
 
 MOST = 3
 """Copies of each text."""
-SHARE = 0.3
-"""Share of the time for students that the answers to copies may take."""
+SHARE = 0.5
+"""Share of the time for students that the answers to copies may take: fewer epochs over more texts are better
+(docs/decisions.md, 2026-11-23)."""
 STATE_BYTES = 2
 """Of each number of the last hidden states that are kept beside the answers."""
 
