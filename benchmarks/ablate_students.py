@@ -1,4 +1,4 @@
-"""What the choices behind a student are worth: depth, width, hidden states, learning rate, which layers are kept.
+"""What the choices behind a student are worth: depth, width, hidden states, learning rate, layers kept, copies.
 
     python benchmarks/ablate_students.py                  # after `make demo`, on the film reviews
     python benchmarks/ablate_students.py --epochs 3 --record
@@ -15,6 +15,7 @@ import math
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ ROWS: list[dict[str, Any]] = [
     {"layers": 3},
     {"layers": 3, "width": 1536},
     {"layers": 1, "width": 512},
+    {"width": 1536, "copies": 0},
+    {"width": 1536, "copies": 3},
 ]
 
 
@@ -66,12 +69,24 @@ def accuracy(model: Path, context: Context, parts: list[Any]) -> float:
     return float((found.logits.argmax(1).numpy() == truth).mean() * 100)
 
 
+def answered(context: Context, reference: Path, scratch: Path, copies: int) -> Context:
+    """Return the context of students that learn from so many copies, with the teacher's answers to all texts."""
+    folder = scratch / f"teacher-{copies}"
+    folder.mkdir()
+    with_copies = replace(context, copies=copies)
+    cache_teacher(reference, folder, with_copies)
+    with_copies.teacher = folder
+    return with_copies
+
+
 def main() -> None:
     """Distil each row, print a table and the JSON document."""
     arguments = parser(__doc__ or "")
     arguments.add_argument("--run", type=Path, default=ROOT / "runs" / "reviews")
     arguments.add_argument("--epochs", type=float, default=3.0)
-    arguments.add_argument("--rows", type=int, default=len(ROWS), help="only the first so many")
+    arguments.add_argument(
+        "--rows", type=int, nargs="*", default=range(len(ROWS)), help="numbers, from 0; all if none"
+    )
     options = arguments.parse_args()
     torch.set_num_threads(2)
     table = folder_of(options.run, "table")
@@ -82,21 +97,21 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        (scratch / "teacher").mkdir()
-        cache_teacher(reference, scratch / "teacher", context)
-        context.teacher = scratch / "teacher"
+        contexts = {0: answered(context, reference, scratch, 0)}
         whole = accuracy(reference, context, [validation, test])
         print(f"reference {whole:.2f} (standard error {error:.2f})", file=sys.stderr)
-        for number, row in enumerate(ROWS[: options.rows]):
+        for number, row in ((number, ROWS[number]) for number in options.rows):
             fields = {**BASE, **row}
             shape = {key: fields.pop(key) for key in BASE}
             steps = [Layers(count=shape["layers"], map=shape["map"]), Intermediate(width=shape["width"])]
-            steps.append(Distil(epochs=options.epochs, **fields))
+            steps.append(distil := Distil(epochs=options.epochs, **fields))
+            if distil.copies not in contexts:
+                contexts[distil.copies] = answered(context, reference, scratch, distil.copies)
             source, started = reference, time.monotonic()
             for place, step in enumerate(steps):
                 target = scratch / f"{number}.{place}"
                 target.mkdir()
-                step.apply(source, target, context)
+                step.apply(source, target, contexts[distil.copies])
                 source = target
             found = accuracy(source, context, [validation, test])
             rows.append({**shape, **fields, "accuracy": round(found, 2), "seconds": round(time.monotonic() - started)})

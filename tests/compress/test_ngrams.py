@@ -42,9 +42,10 @@ def test_it_answers_what_words_answer_and_the_graph_adds_it(checkpoints, tmp_pat
     )  # a head of its size
     facts = apply(Ngrams(), tmp_path / "plain", tmp_path / "wide", context)
     assert facts["before"] < 80 < 95 < facts["best"] and facts["weight"] > 0 and facts["pairs"] > 10
-    texts = [*context.validation.texts[:20], "great", "great " * 90, "a great zzz ? film"]
+    texts = [*context.validation.texts[:20], "great", "great " * 90, "a great zzz ? film", ""]
     served, alone = (serve(tmp_path / name, tmp_path / f"{name}-model", context) for name in ("wide", "plain"))
     scores = read_ngrams(tmp_path / "wide").scores(encode(read_tokenizer(tmp_path / "wide"), texts, 40))
+    assert np.isfinite(scores).all()  # of a text without a word as well
     np.testing.assert_allclose(served.logits(texts), alone.logits(texts) + scores, atol=2e-3)
     one_by_one = np.concatenate([served.logits([text]) for text in texts])
     np.testing.assert_allclose(served.logits(texts), one_by_one, atol=1e-4)  # padding counts for nothing

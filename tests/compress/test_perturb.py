@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lighten.compress.perturb import FEWEST, perturbed
+from lighten.compress.steps import Distil, QuantisationAwareTraining, StaticEmbeddings
+from lighten.pipeline.step import Step
+from lighten.train.loop import Training
 
 FILM = "the film was warm and funny and far too long for what it is"
 PLOT = "a dull mess of a plot"
 CHINESE = "这部电影很温暖"
+
+
+def pieces_of(text: str) -> int:
+    """Return how many pieces a text has, sign by sign."""
+    apart = "".join(
+        f" {sign} " if "\u2e80" <= sign <= "\u9fff" or "\uf900" <= sign <= "\ufaff" else sign for sign in text
+    )
+    return len(apart.split())
 
 
 @given(st.lists(st.text(max_size=40), max_size=6), st.integers(0, 3), st.integers(0, 9))
@@ -17,9 +29,9 @@ def test_there_is_one_for_each_text_and_copy_and_fewer_are_the_first_of_more(tex
     found = perturbed(texts, copies, seed)
     assert len(found) == copies * len(texts)
     assert perturbed(texts, copies + 1, seed)[: len(found)] == found
-    longest = max((len(text.split()) for text in texts), default=0)
+    most = max((pieces_of(text) for text in texts), default=0)
     assert all(bool(copy.strip()) == bool(text.strip()) for copy, text in zip(found, texts * copies, strict=True))
-    assert all(len(copy.split()) <= max(longest, sum(map(len, texts))) for copy in found)
+    assert all(pieces_of(copy) <= most for copy in found)
 
 
 def test_copies_are_made_of_the_pieces_of_the_texts():
@@ -47,3 +59,23 @@ def test_no_words_are_glued_together():
 
 def test_the_seed_decides():
     assert perturbed([FILM], 3, 0) == perturbed([FILM], 3, 0) != perturbed([FILM], 3, 1)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Distil(epochs=4, tokens_per_batch=128, precision="fp32"),
+        QuantisationAwareTraining(epochs=4, tokens_per_batch=128),
+        StaticEmbeddings(width=16, hidden=16, epochs=4, tokens_per_batch=128),
+    ],
+    ids=lambda step: step.name,
+)
+def test_a_training_takes_as_long_with_copies_as_without(step: Step, bert, tmp_path, make_context, monkeypatch):
+    planned, run = [], Training.run
+    monkeypatch.setattr(Training, "run", lambda training: planned.append(training.total_steps) or run(training))
+    for copies in (0, 3):
+        (tmp_path / str(copies)).mkdir()
+        context = make_context(train=256, teacher_model=bert, copies=copies)
+        report = step.apply(bert, tmp_path / str(copies), context)
+        assert report["epochs"] <= 4.3
+    assert planned[1] == pytest.approx(planned[0], rel=0.15)

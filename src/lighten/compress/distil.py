@@ -14,7 +14,7 @@ from lighten.compress.answers import TeacherAnswers
 from lighten.compress.features import side_of
 from lighten.compress.fit import fit, peak_rate
 from lighten.compress.inner import feature_source, inner_terms, plan_inner, teacher_side
-from lighten.compress.labels import all_texts, hard_labels, supervised
+from lighten.compress.labels import all_texts, copies_factor, hard_labels, supervised, times_the_tokens
 from lighten.compress.step import Context, ModelStep
 from lighten.compress.teacher import answers_of
 from lighten.errors import InputError
@@ -97,9 +97,10 @@ class Distil(ModelStep):
         if self.copies > context.copies:
             context = replace(context, copies=self.copies)
         encoded = context.encode(source, all_texts(context))
-        apart = len(encoded) - len(context.perturbed)
-        # Of the texts, as if there were no copies: a control sees as many tokens without them.
-        longer = _longer(encoded[:apart], len(context.train)) if self.control else 1 / _longer(encoded, apart)
+        longer = 1 / copies_factor(encoded, context)
+        if self.control:  # as many tokens as the distillation sees, of the labelled texts alone
+            texts = encoded[: len(encoded) - len(context.perturbed)]
+            longer = times_the_tokens(texts, len(context.train))
         settings = Settings(
             epochs=self.epochs * longer,
             seconds=context.seconds,
@@ -189,9 +190,3 @@ def control(step: Distil) -> Distil:
 def copies_of(steps: Sequence[ModelStep]) -> int:
     """Return how many perturbed copies of each text the teacher of a plan answers: the most that a step has."""
     return max((step.copies for step in steps if isinstance(step, Distil)), default=0)
-
-
-def _longer(encoded: list[Ids], first: int) -> float:
-    """Return how many times the tokens of the first texts all of them have."""
-    lengths = np.array([len(ids) for ids in encoded], np.int64)
-    return float(lengths.sum() / max(1, lengths[:first].sum()))

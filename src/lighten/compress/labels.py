@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from lighten.compress.step import Context
 from lighten.models.chunked import owner_of
+from lighten.models.tokens import Ids
 from lighten.pipeline.examples import Examples
 from lighten.runtime.long_texts import Index, first_of, pool_by_text
 from lighten.train.objectives import Classification, MultiLabel, Objective, Pooled
@@ -73,6 +76,24 @@ def all_texts(context: Context) -> list[str]:
     """Return the training texts, then the unlabelled ones, then perturbed copies of the training texts."""
     unlabelled = [] if context.unlabelled is None else context.unlabelled.texts
     return [*context.train.texts, *unlabelled, *context.perturbed]
+
+
+def copies_factor(encoded: Sequence[Ids], context: Context) -> float:
+    """Return how many times the tokens of the texts all have with the perturbed copies.
+
+    A training that learns from copies sees as many tokens as without: its passes over all are fewer by this factor.
+
+    Args:
+        encoded: `all_texts`.
+        context: whose last texts are the copies.
+    """
+    return times_the_tokens(encoded, len(encoded) - len(context.perturbed))
+
+
+def times_the_tokens(encoded: Sequence[Ids], first: int) -> float:
+    """Return how many times the tokens of the first texts all of them have."""
+    lengths = np.array([len(ids) for ids in encoded], np.int64)
+    return float(lengths.sum() / max(1, lengths[:first].sum()))
 
 
 def hard_labels(context: Context) -> torch.Tensor:

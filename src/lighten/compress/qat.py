@@ -11,7 +11,7 @@ from pydantic import Field
 
 from lighten.compress.calibration import FEWEST, check_source, find_ranges, judged, sample
 from lighten.compress.fit import fit, peak_rate, width_of
-from lighten.compress.labels import all_texts, hard_labels, supervised
+from lighten.compress.labels import all_texts, copies_factor, hard_labels, supervised
 from lighten.compress.quantise import Bits
 from lighten.compress.sensitivity import answers
 from lighten.compress.step import Context, ModelStep
@@ -49,7 +49,7 @@ class QuantisationAwareTraining(ModelStep):
     bits: Bits = Field(default=7, ge=7, le=8)
     """See ``quantise``."""
     epochs: float = Field(default=1.0, gt=0)
-    """Passes over the data; an upper limit under a clock."""
+    """Passes over the data; an upper limit under a clock. See ``distil`` about perturbed copies."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak; chosen by the width when left out: a quarter of fine-tuning's (5e-5 at 384)."""
     temperature: float = Field(default=2.0, gt=0)
@@ -84,8 +84,10 @@ class QuantisationAwareTraining(ModelStep):
             train = sample(source, context, context.train, self.texts, where)
             ranges = find_ranges(encoder, train, self.calibration, self.percentile, context)
         objective, texts, owner = self._objective(context)
+        encoded = context.encode(source, texts)
+        more = 1.0 if len(texts) == len(context.train) else copies_factor(encoded, context)
         settings = Settings(
-            epochs=self.epochs,
+            epochs=self.epochs / more,
             seconds=context.seconds,
             learning_rate=peak_rate(self.learning_rate, 5e-5, width_of(source)),
             precision=context.precision_for(self.precision),
@@ -96,7 +98,7 @@ class QuantisationAwareTraining(ModelStep):
             source,
             target,
             context,
-            context.encode(source, texts),
+            encoded,
             objective,
             settings,
             tokens_per_batch=self.tokens_per_batch,
@@ -109,6 +111,7 @@ class QuantisationAwareTraining(ModelStep):
         trained = read_encoder(target)
         wanted = answers(Emulation(trained, FP32), held_out, context.tick)
         found = judged(trained, wanted, precision, held_out, context)
+        report["epochs"] *= more
         return {**report, "format": self.format, "bits": self.bits, **found}
 
     def _check(self, encoder: Encoder, where: str) -> None:

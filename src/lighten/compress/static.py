@@ -15,7 +15,15 @@ from lighten.compress.answers import TeacherAnswers
 from lighten.compress.copy import carry_notes
 from lighten.compress.features import Wanted
 from lighten.compress.fit import batch_budget
-from lighten.compress.labels import accuracy_of, all_texts, f1_samples, hard_labels, several_labels, supervised
+from lighten.compress.labels import (
+    accuracy_of,
+    all_texts,
+    copies_factor,
+    f1_samples,
+    hard_labels,
+    several_labels,
+    supervised,
+)
 from lighten.compress.linear import special_ids
 from lighten.compress.static_model import StaticModel, Table
 from lighten.compress.step import Context, ModelStep
@@ -61,7 +69,7 @@ class StaticEmbeddings(ModelStep):
     """Hash buckets for vectors of token pairs, which know of word order (``not good``); 0 for none. They cost size and
     no time: 20,000 or more are sensible."""
     epochs: float = Field(default=10.0, gt=0)
-    """Passes over the data; an upper limit under a clock."""
+    """Passes over the data; an upper limit under a clock. See ``distil`` about perturbed copies."""
     learning_rate: float = Field(default=2e-3, gt=0)
     """Peak."""
     temperature: float = Field(default=2.0, gt=0)
@@ -82,13 +90,14 @@ class StaticEmbeddings(ModelStep):
         started = time.monotonic()
         teacher = self._teacher(context)
         encoded = context.encode(source, context.train.texts if teacher is None else all_texts(context))
+        more = 1.0 if teacher is None else copies_factor(encoded, context)
         held_out = context.encode(source, context.validation.texts)
         vectors, explained = self._vectors(source, context)
         special = sorted(special_ids(read_tokenizer(source)))
         pad_id = int(read_config(source).get("pad_token_id") or 0)
         model = self._model(vectors, encoded, held_out, [*special, pad_id], context)
         settings = Settings(
-            epochs=self.epochs,
+            epochs=self.epochs / more,
             seconds=None if context.seconds is None else max(1.0, context.seconds - (time.monotonic() - started)),
             learning_rate=self.learning_rate,
             precision="fp32",  # nearly all time goes into reading tables
@@ -116,6 +125,7 @@ class StaticEmbeddings(ModelStep):
         carry_notes(source, target, head=False)
         return {
             **asdict(report),
+            "epochs": report.epochs * more,
             "explained": round(explained, 4),
             "trained_pieces": len(model.vectors.occurring),
             "pieces": len(vectors),

@@ -193,7 +193,10 @@ class Trainings:
         def decide() -> int:
             before = run.journal.last(TRAINED, scope=run.scope)
             known = 0 if before is None else before["what"]["copies"]
-            return max(known, copies_for(run, self.standing.expected))
+            found = max(known, copies_for(run, self.standing.expected))
+            if found:
+                run.progress.note(f"students learn from {found} perturbed copies of each text besides")
+            return found
 
         return int(run.journal.decide("perturbed copies", run.budget_scope, decide))
 
@@ -201,8 +204,6 @@ class Trainings:
         """Return the reference's answers to the training texts and their copies, computed when first asked for."""
         run = self.standing.run
         if copies not in self._teachers:
-            if copies:
-                run.progress.note(f"the teacher answers {copies} perturbed copies of each text besides")
             answer = partial(teacher_answers, run, self.reference.checkpoint, copies)
             self._teachers[copies] = run.timed("teacher", answer)
         return self._teachers[copies]
