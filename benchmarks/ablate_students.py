@@ -1,4 +1,4 @@
-"""What the choices behind a student are worth: depth, width, hidden states, learning rate, layers kept, copies.
+"""What the choices behind a student are worth: depth, width, states, learning rate, layers kept, embeddings, copies.
 
     python benchmarks/ablate_students.py                  # after `make demo`, on the film reviews
     python benchmarks/ablate_students.py --epochs 3 --record
@@ -35,7 +35,7 @@ from lighten.train.precision import choose
 from record import finish, parser
 
 ROOT = Path(__file__).parents[1]
-BASE = {"layers": 2, "map": "spread", "width": 768}
+BASE = {"layers": 2, "map": "spread", "width": 768, "embeddings": "auto"}
 ROWS: list[dict[str, Any]] = [
     {},
     {"states_weight": 0.0},
@@ -46,6 +46,9 @@ ROWS: list[dict[str, Any]] = [
     {"layers": 3},
     {"layers": 3, "width": 1536},
     {"layers": 1, "width": 512},
+    {"embeddings": "own"},
+    {"layers": 1, "embeddings": "own"},
+    {"layers": 1},
     {"width": 1536, "copies": 0},
     {"width": 1536, "copies": 3},
 ]
@@ -103,7 +106,10 @@ def main() -> None:
         for number, row in ((number, ROWS[number]) for number in options.rows):
             fields = {**BASE, **row}
             shape = {key: fields.pop(key) for key in BASE}
-            steps = [Layers(count=shape["layers"], map=shape["map"]), Intermediate(width=shape["width"])]
+            steps = [
+                Layers(count=shape["layers"], map=shape["map"], embeddings=shape["embeddings"]),
+                Intermediate(width=shape["width"]),
+            ]
             steps.append(distil := Distil(epochs=options.epochs, **fields))
             if distil.copies not in contexts:
                 contexts[distil.copies] = answered(context, reference, scratch, distil.copies)

@@ -6,10 +6,11 @@ import shutil
 
 import pytest
 import torch
-from tests.helpers.checkpoints import ALL_KINDS, check_loads, same_state, write_model
+from tests.helpers.checkpoints import ALL_KINDS, KINDS, check_loads, same_state, write_model
 
 from lighten.compress.layer_scores import LayerScores
 from lighten.compress.steps import Frozen, Layers
+from lighten.compress.token_states import layers_stood_for
 from lighten.errors import InputError
 from lighten.models.checkpoint import read_config, read_state, write_checkpoint
 from lighten.models.load import load_classifier
@@ -141,3 +142,61 @@ def test_more_layers_than_there_are(bert, target, make_context):
 def test_fields_that_contradict(fields, said):
     with pytest.raises(InputError, match=said):
         step_from_spec("model", {"layers": fields}, "steps[0]")
+
+
+def states_of(folder, context, layers):
+    """Return the states behind so many layers, the tokens of the training texts one after the other."""
+    model = load_classifier(folder, context.labels, 0).eval()
+    with torch.no_grad():
+        ids = [torch.from_numpy(ids).long()[None] for ids in context.encode(folder, context.train.texts)]
+        return torch.cat([model.base_model(row, output_hidden_states=True).hidden_states[layers][0] for row in ids])
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"electra"}))
+def test_embeddings_stand_for_the_layers_below(checkpoints, tmp_path, make_context, kind):
+    context, source, found = make_context(train=200), checkpoints[kind], {}
+    for embeddings in ("own", "states"):
+        (tmp_path / embeddings).mkdir()
+        facts = Layers(kept=[1], embeddings=embeddings).apply(source, tmp_path / embeddings, context)
+        found[embeddings] = states_of(tmp_path / embeddings, context, 0)
+    assert facts == {"kept": [1], "of": 2, "embeddings_for": 1}
+    wanted = states_of(source, context, 1)
+    off = {name: float((states - wanted).square().mean() / wanted.var(0).mean()) for name, states in found.items()}
+    assert off["states"] < 0.5 * off["own"]
+    one, other = (read_state(tmp_path / name) for name in ("own", "states"))
+    assert one.keys() == other.keys()
+    changed = {name for name in one if not (one[name] == other[name]).all()}
+    assert changed and all("embeddings." in name for name in changed)
+    check_loads(tmp_path / "states")
+
+
+def test_embeddings_stay_where_no_layer_is_below_or_they_cannot_stand_for_any(checkpoints, tmp_path, make_context):
+    context = make_context()
+
+    def same(kind, kept):
+        for embeddings in ("own", "auto"):
+            (tmp_path / f"{kind}-{embeddings}").mkdir()
+            facts = Layers(kept=kept, embeddings=embeddings).apply(
+                checkpoints[kind], tmp_path / f"{kind}-{embeddings}", context
+            )
+        assert facts == {"kept": kept, "of": 2}
+        return same_state(*(read_state(tmp_path / f"{kind}-{name}") for name in ("own", "auto")))
+
+    assert same("bert", [0]) and same("electra", [1]) and same("modernbert", [1])
+    (tmp_path / "refused").mkdir()
+    with pytest.raises(
+        InputError, match="cannot stand for layers: a modernbert has no norm behind its layers; use em"
+    ):
+        Layers(count=1, embeddings="states").apply(checkpoints["modernbert"], tmp_path / "refused", context)
+    assert not list((tmp_path / "refused").iterdir())
+
+
+def test_the_same_seed_gives_the_same_embeddings(bert, tmp_path, make_context):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        Layers(count=1, embeddings="auto").apply(bert, tmp_path / name, make_context())
+    assert same_state(read_state(tmp_path / "a"), read_state(tmp_path / "b"))
+
+
+def test_embeddings_stand_for_the_lower_half_of_what_is_below():
+    assert [layers_stood_for(first) for first in (1, 2, 3, 4, 5, 11)] == [1, 2, 2, 3, 3, 6]

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lighten.compress.copy import carry_notes
 from lighten.compress.step import Context, ModelStep
+from lighten.compress.token_states import embeddings_for, layers_stood_for, why_not
 from lighten.errors import InputError
 from lighten.models.checkpoint import read_config, read_state, write_checkpoint
 from lighten.models.decoder.layout import is_decoder
@@ -39,6 +40,10 @@ class Layers(ModelStep):
     """The layers themselves, counted from 0, in the order in which they shall run; instead of `count` and `map`."""
     texts: int = Field(default=256, ge=1)
     """Training texts to judge layers on, for ``importance`` and ``searched``."""
+    embeddings: Literal["own", "states", "auto"] = "own"
+    """The model's ``own``, or for each token its mean among the ``states`` between the layers below the first one
+    kept, so that the embeddings stand for the lower half of those; ``auto``: states where the model allows that. It
+    pays before a distillation."""
 
     @field_validator("map", mode="before")
     @classmethod
@@ -70,12 +75,23 @@ class Layers(ModelStep):
             raise InputError(f"kept must be below {total}, the layers of the model, but holds {max(self.kept)}", WHERE)
         state = read_state(source, leave=("frozen.safetensors",))
         kept, found = self._choose(source, total, context)
+        if self._stands_for_layers(config) and kept[0]:
+            found["embeddings_for"] = layers_stood_for(kept[0])
+            state = embeddings_for(source, found["embeddings_for"], state, context)
         smaller, left = slicing.keep_layers(config, state, kept)
         write_checkpoint(target, smaller, left, tokenizer=source)
         carry_notes(source, target, head=True)
         if is_decoder(config) and 0 not in kept:
             found["note"] = "the first layer is gone, which a language model hardly stands; map=ends keeps it"
         return {"kept": kept, "of": total, **found}
+
+    def _stands_for_layers(self, config: dict[str, Any]) -> bool:
+        if self.embeddings == "own":
+            return False
+        reason = "it is a decoder" if is_decoder(config) else why_not(config)
+        if reason and self.embeddings == "states":
+            raise InputError(f"embeddings of this model cannot stand for layers: {reason}; use embeddings: own", WHERE)
+        return not reason
 
     def _choose(self, source: Path, total: int, context: Context) -> tuple[list[int], dict[str, Any]]:
         """Return the layers to keep and what was found out on the way."""

@@ -23,7 +23,7 @@ from lighten.search.students.explore import Action
 from lighten.search.students.making import Start
 from lighten.search.students.space import Student
 from lighten.search.students.trainings import TRAINED, Trainings
-from lighten.search.timing import Forecast
+from lighten.search.timing import TEACHER_OVER_EPOCH, Forecast
 
 FULL = Shape(layers=4, hidden=32, heads=2, intermediate=128, vocabulary=100, positions=64, classes=2)
 WIDE, NARROW = Student(2, 128, "full"), Student(1, 128, "full")
@@ -45,7 +45,7 @@ class Bench:
         """Open the run folder for a budget, as a further attempt does, and recall what is there."""
         run = make_run(self.folder, **sections)
         run.full, run.budget_scope, run.base, run.heed, run.tick = FULL, name, None, lambda: None, lambda: None
-        run.timed, run.estimates = (lambda stage, work: work()), []
+        run.timed, run.estimates, run.train_tokens = (lambda stage, work: work()), [], 1000
         run.journal.write("started", scope=name)
         standing: Any = SimpleNamespace(run=run, distil=Distil(), expected=Forecast(1.0, 1.0, 100.0))
         standing.measured, standing.failed, standing.lost = {}, set(), {}
@@ -150,6 +150,15 @@ def test_copies_are_decided_once_for_a_budget_and_never_fewer_than_the_teacher_h
     third.carry_out(NARROW, 1.0, 100.0)
     events = third.standing.run.journal.all(TRAINED)
     assert [event["what"]["copies"] for event in events] == [2, 2, 2, 3]
+
+
+def test_the_time_for_cutting_is_kept_free(bench: Bench) -> None:
+    trainings = bench.budget("one")
+    for _ in range(2):
+        trainings.carry_out(WIDE, 30.0, 100.0)
+    run = trainings.standing.run
+    seconds = [event["what"]["seconds"] for event in run.journal.all(TRAINED)]
+    assert seconds == [100 - TEACHER_OVER_EPOCH * run.train_tokens / 100, 100]  # the second goes on with the first
 
 
 def test_a_part_that_fails_spoils_none_before_it_for_any_budget(bench: Bench) -> None:

@@ -72,7 +72,7 @@ def test_after_a_failure_a_larger_student_is_tried() -> None:
 
 def test_after_a_success_only_cheaper_students_are_tried_and_only_promising_ones() -> None:
     small = Student(2, 768, "used")
-    assert next_student(OPTIONS, FULL, {small: 1.9}, floor=3.0, safety=1.0) is None
+    assert next_student(OPTIONS, FULL, {Student(2, 512, "used"): 1.9}, floor=3.0, safety=1.0) is None
     better = next_student(OPTIONS, FULL, {small: 0.1}, floor=4.0)
     assert better is not None and capacity(better, FULL) < capacity(small, FULL)
 

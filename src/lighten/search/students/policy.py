@@ -14,7 +14,7 @@ from lighten.models.layout import Shape
 from lighten.search.students.curves import SHORTNESS
 from lighten.search.students.space import Student, capacity
 
-POINTS_PER_HALVING = 1.3
+POINTS_PER_HALVING = 0.7
 """Prior: points lost each time the depth is halved, for a student distilled to the end (docs/decisions.md)."""
 WIDTH_WEIGHT = 0.35
 """Prior: halving a layer costs this share of what halving the depth does."""

@@ -109,7 +109,7 @@ def cut_steps(student: Student, full: Shape, parent: Student | None = None) -> l
     layers, intermediate = (parent.layers, parent.intermediate) if parent else (full.layers, full.intermediate)
     steps: list[ModelStep] = []
     if student.layers < layers:
-        steps.append(Layers(count=student.layers))
+        steps.append(Layers(count=student.layers, embeddings="auto"))
     if student.intermediate < intermediate:
         steps.append(Intermediate(width=student.intermediate, multiple_of=1))
     if parent is not None:

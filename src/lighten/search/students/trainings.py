@@ -13,7 +13,8 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
-from lighten.compress.steps import Distil
+from lighten.compress.steps import Distil, Layers
+from lighten.compress.token_states import TOKENS
 from lighten.pipeline import Artifact, step_to_dict
 from lighten.search.memory.retry import spare
 from lighten.search.standing import Reference, Standing
@@ -24,7 +25,7 @@ from lighten.search.students.floors import points_lost
 from lighten.search.students.making import Start, train_student
 from lighten.search.students.parallel import threads_each, train_apart
 from lighten.search.students.space import Student, capacity, cut_steps
-from lighten.search.timing import MIN_TRAINING, tell
+from lighten.search.timing import MIN_TRAINING, TEACHER_OVER_EPOCH, tell
 from lighten.workshop.answers import teacher_answers
 
 SLACK = 1.25
@@ -148,9 +149,10 @@ class Trainings:
 
         def decide() -> dict[str, Any]:
             wanted = SLACK * epochs * self.standing.epoch(student) * sharing
-            seconds = round(max(MIN_TRAINING, wanted if left is None else min(wanted, left)), 1)
-            start = self._begin(student).to_dict()
-            return {"epochs": round(epochs, 2), "seconds": seconds, "copies": self._copies(), "start": start}
+            start = self._begin(student)
+            timely = wanted if left is None else min(wanted, left - self._cutting(start) * sharing)
+            what = {"epochs": round(epochs, 2), "seconds": round(max(MIN_TRAINING, timely), 1)}
+            return {**what, "copies": self._copies(), "start": start.to_dict()}
 
         done = run.journal.last(TRAINED, scope=run.scope, student=student.to_dict(), part=part)
         decision = f"training of {student.name(run.full)}, part {part}"
@@ -219,6 +221,13 @@ class Trainings:
             checkpoint, steps = standing.checkpoints[parent]
             return Start(checkpoint, tuple(steps), tuple(cut_steps(student, full, parent)))
         return Start(self.reference.checkpoint, cut=tuple(cut_steps(student, full)))
+
+    def _cutting(self, start: Start) -> float:
+        """Return the seconds that cutting a student out is expected to take: embeddings that stand for layers."""
+        run, speed = self.standing.run, self.standing.expected.speed
+        if speed is None or not any(isinstance(step, Layers) for step in start.cut):
+            return 0.0
+        return TEACHER_OVER_EPOCH * min(TOKENS, run.train_tokens) / speed
 
     def _start(self, student: Student, what: dict[str, Any]) -> Start:
         """Return where a training begins: as decided under a clock, else cut from the reference."""
