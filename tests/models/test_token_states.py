@@ -15,10 +15,10 @@ VOCABULARY, POSITIONS, WIDTH = 40, 9, 6
 def added(rows: np.ndarray, places: np.ndarray, texts: list[np.ndarray], noise: float = 0.0) -> TokenMeans:
     """Return what adds up texts whose states are a row of the token and one of the position."""
     random = np.random.default_rng(5)
-    means = TokenMeans(VOCABULARY, POSITIONS, WIDTH)
-    for ids in texts:
+    means = TokenMeans(texts, POSITIONS, WIDTH)
+    for number, ids in enumerate(texts):
         states = rows[ids] + places[: len(ids)]
-        means.add(ids, states + noise * random.normal(size=states.shape))
+        means.add(number, states + noise * random.normal(size=states.shape))
     return means
 
 
@@ -48,8 +48,8 @@ def test_tokens_that_never_occurred_are_what_their_embeddings_let_expect(texts):
 
 
 def test_a_position_that_no_text_has_is_left_at_nothing():
-    means = TokenMeans(VOCABULARY, POSITIONS, WIDTH)
-    means.add(np.array([3, 7, 3]), np.ones((3, WIDTH)))
+    means = TokenMeans([np.array([3, 7, 3])], POSITIONS, WIDTH)
+    means.add(0, np.ones((3, WIDTH)))
     rows, places = means.tables(np.eye(VOCABULARY, 4))
     assert np.isfinite(rows).all() and (places[3:] == 0).all()
 

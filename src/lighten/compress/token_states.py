@@ -67,7 +67,7 @@ def embeddings_for(source: Path, layers: int, state: Mapping[str, Array], contex
     scale, shift = state[norm + ".weight"], state[norm + ".bias"]
     safe = np.where(np.abs(scale) < 1e-3, np.inf, scale)  # what the norm takes away cannot be had back
     encoded, _ = some_texts(source, context, len(context.train.texts), TOKENS)
-    means = TokenMeans(shape.vocabulary, shape.positions, shape.hidden)
+    means = TokenMeans(encoded, shape.positions, shape.hidden)
     lengths = np.array([len(ids) for ids in encoded], np.int64)
     done = 0
     with context.progress.stage("states of tokens", total=len(encoded)) as stage, torch.inference_mode():
@@ -75,7 +75,7 @@ def embeddings_for(source: Path, layers: int, state: Mapping[str, Array], contex
             batch = pad(encoded, rows, padding_id(model))
             found = model.base_model(**batch.inputs).last_hidden_state.float().numpy()
             for row, text in zip(found, rows, strict=True):
-                means.add(encoded[text], (row[: len(encoded[text])] - shift) / safe)
+                means.add(int(text), (row[: len(encoded[text])] - shift) / safe)
             done += len(rows)
             stage.update(done)
             context.tick()

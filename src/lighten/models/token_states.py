@@ -7,7 +7,7 @@ of contextual ones: Bommasani et al. 2020; Gupta and Jaggi 2021).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -25,31 +25,29 @@ RIDGE = 1.0
 
 
 class TokenMeans:
-    """Adds up states by token and by position, batch after batch.
+    """Adds up states by token and by position, text after text.
 
     Args:
-        vocabulary: number of tokens.
+        texts: ids of the tokens of every text [tokens].
         positions: tokens of a text at most.
         width: of the states.
     """
 
-    def __init__(self, vocabulary: int, positions: int, width: int) -> None:
-        self.tokens = np.zeros((vocabulary, width))
+    def __init__(self, texts: Sequence[Ids], positions: int, width: int) -> None:
+        self.texts = texts
+        self.seen, self.count = np.unique(np.concatenate(texts), return_counts=True)
+        self.tokens = np.zeros((len(self.seen), width))
         self.positions = np.zeros((positions, width))
-        self.count = np.zeros(vocabulary, np.int64)
-        self.texts: list[Ids] = []
 
-    def add(self, ids: Ids, states: Array) -> None:
-        """Add a text.
+    def add(self, text: int, states: Array) -> None:
+        """Add the states of a text, each text once.
 
         Args:
-            ids: of its tokens [n].
-            states: of them [n, width].
+            text: its number.
+            states: of its tokens [tokens, width].
         """
-        np.add.at(self.tokens, ids, states)
-        self.positions[: len(ids)] += states
-        self.count += np.bincount(ids, minlength=len(self.count))
-        self.texts.append(ids)
+        np.add.at(self.tokens, np.searchsorted(self.seen, self.texts[text]), states)
+        self.positions[: len(states)] += states
 
     def tables(self, words: Array) -> tuple[Array, Array]:
         """Return a row for every token and for every position, the sum of which is nearest to the states.
@@ -60,24 +58,25 @@ class TokenMeans:
         Args:
             words: the embeddings there were [vocabulary, their width].
         """
-        seen = self.count > 0
-        means = self.tokens[seen] / self.count[seen, None]
-        known = words[seen].astype(np.float64)
-        weight = np.minimum(self.count[seen], OFTEN).astype(np.float64)[:, None]
-        centre, middle = np.average(means, 0, weight[:, 0]), np.average(known, 0, weight[:, 0])
-        left = (known - middle) * np.sqrt(weight)
-        slope = np.linalg.solve(
-            left.T @ left + RIDGE * np.eye(left.shape[1]), left.T @ ((means - centre) * np.sqrt(weight))
+        count = self.count[:, None]
+        means, known = self.tokens / count, words[self.seen].astype(np.float64)
+        weight = np.minimum(count, OFTEN) / np.minimum(count, OFTEN).sum()
+        centre, middle = (weight * means).sum(0), (weight * known).sum(0)
+        root = np.sqrt(np.minimum(count, OFTEN))
+        left, right = (known - middle) * root, (means - centre) * root
+        slope = np.linalg.solve(left.T @ left + RIDGE * np.eye(left.shape[1]), left.T @ right)
+        # Tables of many languages are large: in single precision.
+        rows: Array = words.astype(np.float32) @ slope.astype(np.float32) + (centre - middle @ slope).astype(
+            np.float32
         )
-        rows = (words - middle) @ slope + centre
-        share = (self.count[seen] / (self.count[seen] + SEEN_RARELY))[:, None]
-        rows[seen] = share * means + (1 - share) * rows[seen]
+        share = count / (count + SEEN_RARELY)
+        rows[self.seen] = share * means + (1 - share) * rows[self.seen]
         expected, times = np.zeros_like(self.positions), np.zeros((len(self.positions), 1))
         for ids in self.texts:
             expected[: len(ids)] += rows[ids]
             times[: len(ids)] += 1
         places = (self.positions - expected) / (times + SEEN_RARELY_AT)
-        return rows.astype(np.float32), places.astype(np.float32)
+        return rows, places.astype(np.float32)
 
 
 def with_tables(

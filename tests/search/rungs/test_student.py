@@ -65,7 +65,8 @@ BUDGET = {"latency_ms": 5, "quality": -4, "quality_per_class": {"rare": -4}}
 
 def test_a_student_that_loses_a_class_does_not_end_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two layers lose half a point on all texts and ten on the rare class; four layers fit."""
-    standing, reference = make_standing(tmp_path, budget=BUDGET, search={"candidates": 2})
+    strict = {"latency_ms": 5, "quality": -2, "quality_per_class": {"rare": -2}}
+    standing, reference = make_standing(tmp_path, budget=strict, search={"candidates": 2})
     outcomes = {TWO: [judged("two", 0.5, 10)], FOUR: [judged("four", 0.3, 1)], ONE: [judged("one", 5, 30)]}
     play(monkeypatch, standing, outcomes)
     climb_students(standing, reference)
