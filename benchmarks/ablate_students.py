@@ -88,7 +88,7 @@ def main() -> None:
     arguments.add_argument("--run", type=Path, default=ROOT / "runs" / "reviews")
     arguments.add_argument("--epochs", type=float, default=3.0)
     arguments.add_argument(
-        "--rows", type=int, nargs="*", default=range(len(ROWS)), help="numbers, from 0; all if none"
+        "--rows", type=int, nargs="+", default=range(len(ROWS)), choices=range(len(ROWS)), help="all when left out"
     )
     options = arguments.parse_args()
     torch.set_num_threads(2)

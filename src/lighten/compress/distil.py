@@ -97,10 +97,11 @@ class Distil(ModelStep):
         if self.copies > context.copies:
             context = replace(context, copies=self.copies)
         encoded = context.encode(source, all_texts(context))
-        longer = 1 / copies_factor(encoded, context)
         if self.control:  # as many tokens as the distillation sees, of the labelled texts alone
             texts = encoded[: len(encoded) - len(context.perturbed)]
             longer = times_the_tokens(texts, len(context.train))
+        else:
+            longer = 1 / copies_factor(encoded, context)
         settings = Settings(
             epochs=self.epochs * longer,
             seconds=context.seconds,

@@ -84,9 +84,11 @@ def copies_factor(encoded: Sequence[Ids], context: Context) -> float:
     A training that learns from copies sees as many tokens as without: its passes over all are fewer by this factor.
 
     Args:
-        encoded: `all_texts`.
+        encoded: `all_texts`, or the training texts alone, which have no copies among them: 1.
         context: whose last texts are the copies.
     """
+    if len(encoded) == len(context.train):
+        return 1.0
     return times_the_tokens(encoded, len(encoded) - len(context.perturbed))
 
 

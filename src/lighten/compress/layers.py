@@ -42,8 +42,8 @@ class Layers(ModelStep):
     """Training texts to judge layers on, for ``importance`` and ``searched``."""
     embeddings: Literal["own", "states", "auto"] = "own"
     """The model's ``own``, or for each token its mean among the ``states`` between the layers below the first one
-    kept, so that the embeddings stand for the lower half of those; ``auto``: states where the model allows that. It
-    pays before a distillation."""
+    kept, so that the embeddings stand for the lower ones of those, just over half of them; ``auto``: states where the
+    model allows that. It pays before a distillation."""
 
     @field_validator("map", mode="before")
     @classmethod

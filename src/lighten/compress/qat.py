@@ -85,7 +85,7 @@ class QuantisationAwareTraining(ModelStep):
             ranges = find_ranges(encoder, train, self.calibration, self.percentile, context)
         objective, texts, owner = self._objective(context)
         encoded = context.encode(source, texts)
-        more = 1.0 if len(texts) == len(context.train) else copies_factor(encoded, context)
+        more = copies_factor(encoded, context)
         settings = Settings(
             epochs=self.epochs / more,
             seconds=context.seconds,

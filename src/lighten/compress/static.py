@@ -90,7 +90,7 @@ class StaticEmbeddings(ModelStep):
         started = time.monotonic()
         teacher = self._teacher(context)
         encoded = context.encode(source, context.train.texts if teacher is None else all_texts(context))
-        more = 1.0 if teacher is None else copies_factor(encoded, context)
+        more = copies_factor(encoded, context)
         held_out = context.encode(source, context.validation.texts)
         vectors, explained = self._vectors(source, context)
         special = sorted(special_ids(read_tokenizer(source)))

@@ -19,7 +19,7 @@ from lighten.train.precision import Precision, choose
 from lighten.workshop.limits import check_class_floors
 from lighten.workshop.opening import find_model, prepare_table
 
-JOURNAL = 3
+JOURNAL = 4
 """Raised when an event comes to have other fields or a decision another meaning: what is older is not read."""
 NARROWING = (
     "rungs",

@@ -67,6 +67,11 @@ def test_plans_leave_out_what_would_change_nothing() -> None:
     assert [step.name for step in plan] == ["layers", "intermediate", "vocabulary", "distil", "quantise"]
 
 
+def test_students_begin_with_embeddings_that_stand_for_the_layers_below() -> None:
+    cut = cut_steps(Student(2, 768, "used"), FULL)[0]
+    assert isinstance(cut, Layers) and cut.embeddings == "auto"
+
+
 def test_relative_cost_grows_with_depth_width_and_precision() -> None:
     def cost(layers: int, width: int, quantise: str) -> float:
         return relative_cost(Point(Student(layers, width, "used"), quantise), FULL)
