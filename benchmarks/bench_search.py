@@ -163,6 +163,7 @@ def only(result: dict[str, Any], reference: dict[str, Any]) -> dict[str, Any]:
         "rungs": ["linear", "student"],
         "layers": [plan["layers"]["count"] if "layers" in plan else reference["num_hidden_layers"]],
         "intermediate": [plan["intermediate"]["width"] if "intermediate" in plan else reference["intermediate_size"]],
+        "hidden": [plan["width"]["hidden"] if "width" in plan else reference["hidden_size"]],
     }
 
 

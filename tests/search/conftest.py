@@ -97,10 +97,13 @@ def opened(recipe: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable[..
 
 @pytest.fixture(scope="session")
 def recipe(world: Path) -> Callable[..., dict[str, Any]]:
-    """Return a function that makes a recipe for the tiny task; keyword arguments replace whole sections."""
+    """Return a function that makes a recipe for the tiny task; keyword arguments replace whole sections.
+
+    Hidden states keep their width, which saves half of the shapes, unless `search` says something of it.
+    """
 
     def make(**sections: Any) -> dict[str, Any]:
-        return {
+        made = {
             "task": "text-classification",
             "name": "tiny",
             "data": {"train": str(world / "rows.jsonl"), "text": "text", "label": "label", "group": "film"},
@@ -116,5 +119,7 @@ def recipe(world: Path) -> Callable[..., dict[str, Any]]:
             },
             **sections,
         }
+        made["search"] = {"hidden": [32], **made["search"]}
+        return made
 
     return make

@@ -48,7 +48,7 @@ class Intermediate(ModelStep):
     name: ClassVar[str] = "intermediate"
     short: ClassVar[str] = "width"
 
-    width: int = Field(ge=8, json_schema_extra={"search_shares": [0.5, 1 / 3]})
+    width: int = Field(ge=8, json_schema_extra={"search_shares": [0.5, 1 / 3, 1 / 6]})
     """Neurons to keep."""
     importance: Criterion = "magnitude"
     """By which neurons are chosen: ``magnitude`` is the product of the norms of a neuron's incoming and outgoing

@@ -45,7 +45,7 @@ class Width(ModelStep):
     name: ClassVar[str] = "width"
     short: ClassVar[str] = "hidden"
 
-    hidden: int = Field(ge=8, json_schema_extra={"search_shares": [2 / 3, 0.5]})
+    hidden: int = Field(ge=8, json_schema_extra={"search_shares": [2 / 3, 0.5, 1 / 3]})
     """Hidden width to keep: a multiple of the size of the model's heads."""
     importance: Criterion = "taylor"
     """By which dimensions and heads are chosen: ``magnitude`` of the weights, ``activation`` on texts, or ``taylor``:

@@ -108,8 +108,8 @@ class Search(Section):
     intermediate: list[int] | None = None
     """Widths of the students' feed-forward layers to consider."""
     hidden: list[int] | None = None
-    """Hidden widths of the students to consider, heads with them; narrower ones only where size or memory is limited
-    or minimised, when left out."""
+    """Hidden widths of the students to consider, heads with them; the model's own, two thirds, a half and a third of
+    it, when left out."""
     vocabulary: list[int | Literal["used", "full"]] | None = None
     """Sizes of the vocabulary to consider: a number of pieces, ``used`` (those in the training text) or ``full``."""
     quantise: list[Literal["int8", "int8-static", "none"]] | None = None

@@ -48,8 +48,12 @@ class Run(Work):
 
     @property
     def distil(self) -> Distil:
-        """How students are distilled: at most for the step's own epochs under a clock, else for the recipe's."""
-        return Distil() if self.by_clock else Distil(epochs=self.recipe.search.epochs or 3.0)
+        """How students are distilled: at most for the step's own epochs under a clock, else for the recipe's.
+
+        Under a clock narrower students learn from the answers alone: for the relations the reference would run beside
+        them, and their epochs would be a third (docs/decisions.md, 2026-11-23).
+        """
+        return Distil(relations=False) if self.by_clock else Distil(epochs=self.recipe.search.epochs or 3.0)
 
     @cached_property
     def train_tokens(self) -> int:

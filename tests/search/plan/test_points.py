@@ -68,7 +68,7 @@ def test_the_most_capable_and_the_cheapest_that_fit_are_measured_first():
     able = min(
         expected,
         key=lambda one: (
-            -FULL.with_(layers=one.shape.layers, intermediate=one.shape.intermediate).encoder_parameters,
+            -one.shape.encoder_parameters,
             one.name,
         ),
     )

@@ -26,7 +26,7 @@ FULL = Shape(layers=6, hidden=384, heads=12, intermediate=1536, vocabulary=30522
 def test_the_automatic_space_spans_depth_width_and_precision() -> None:
     points = enumerate_points(FULL, Search(), can_trim=True)
     assert {p.student.layers for p in points} == {1, 2, 3, 4, 6}
-    assert {p.student.intermediate for p in points} == {1536, 768, 512}
+    assert {p.student.intermediate for p in points} == {1536, 768, 512, 256}
     assert {p.quantise for p in points} == {"int8", "none"}
     assert {p.student.vocabulary for p in points} == {"used"}
     sizes = [capacity(p.student, FULL) for p in points]
@@ -35,12 +35,13 @@ def test_the_automatic_space_spans_depth_width_and_precision() -> None:
 
 
 def test_a_recipe_narrows_it() -> None:
-    points = enumerate_points(FULL, Search(layers=[2], intermediate=[512], quantise=["int8"]), can_trim=True)
+    points = enumerate_points(FULL, Search(layers=[2], intermediate=[512], hidden=[384], quantise=["int8"]), True)
     assert [p.name(FULL) for p in points] == ["2 layers, ffn 512, int8"]
 
 
 def test_constant_scales_are_a_precision_of_their_own() -> None:
-    points = enumerate_points(FULL, Search(layers=[2], intermediate=[512], quantise=["int8-static", "none"]), True)
+    search = Search(layers=[2], intermediate=[512], hidden=[384], quantise=["int8-static", "none"])
+    points = enumerate_points(FULL, search, True)
     assert [p.name(FULL) for p in points] == ["2 layers, ffn 512, int8-static", "2 layers, ffn 512, fp32"]
     assert [p.int8 for p in points] == [True, False]
     last = plan_of(points[0], FULL, Distil())[-1]
@@ -80,18 +81,25 @@ def test_relative_cost_grows_with_depth_width_and_precision() -> None:
     assert cost(1, 512, "int8") < cost(2, 512, "int8") < cost(2, 768, "int8") < cost(2, 768, "none")
 
 
-def test_narrower_hidden_states_are_considered_where_size_matters_or_when_asked_for() -> None:
-    assert {p.student.hidden for p in enumerate_points(FULL, Search(), can_trim=True)} == {None}
-    assert {p.student.hidden for p in enumerate_points(FULL, Search(), True, small=True)} == {None, 256, 192}
+def test_narrower_hidden_states_are_considered_with_feed_forward_layers_as_narrow() -> None:
+    points = enumerate_points(FULL, Search(), can_trim=True)
+    widths: dict[int | None, set[int]] = {}
+    for point in points:
+        widths.setdefault(point.student.hidden, set()).add(point.student.intermediate)
+    assert widths == {None: {1536, 768, 512, 256}, 256: {768, 512, 256}, 192: {768, 512, 256}, 128: {512, 256}}
+
+
+def test_hidden_states_and_their_widths_can_be_asked_for() -> None:
     asked = enumerate_points(FULL, Search(hidden=[192, 384]), can_trim=True)
     assert {p.student.hidden for p in asked} == {None, 192}
+    assert (192, 1536) in {(p.student.hidden, p.student.intermediate) for p in asked}
     with pytest.raises(InputError, match="no multiple of 32, the size of a head"):
         enumerate_points(FULL, Search(hidden=[200]), can_trim=True)
 
 
 def test_a_pre_norm_encoder_keeps_its_hidden_width() -> None:
     full = FULL.with_(pre_norm=True)
-    assert {p.student.hidden for p in enumerate_points(full, Search(), True, small=True)} == {None}
+    assert {p.student.hidden for p in enumerate_points(full, Search(), True)} == {None}
     assert {p.student.hidden for p in enumerate_points(full, Search(hidden=[384]), True)} == {None}
     with pytest.raises(InputError, match=r"search\.hidden: a pre-norm encoder keeps its hidden width, 384"):
         enumerate_points(full, Search(hidden=[192]), True)

@@ -19,15 +19,13 @@ from lighten.search.given import given_plan, given_rungs
 from lighten.search.plan.points import Costed
 from lighten.search.run import Run
 from lighten.search.students.making import trimmed_tokenizer
-from lighten.search.students.space import Point, Student, enumerate_points, wants_small
+from lighten.search.students.space import Point, Student, enumerate_points
 
 UNCOUNTED = ("quantise", "factorise", "norm", "sparsify", "static", "linear", "ngrams", "student", "extend")
 """Steps that change the cost in ways that are not counted here."""
 
 DIRECT = 40
 """Shapes that are measured one by one; of more, those that decide. What is trained is measured before, always."""
-ROOM = 0.25
-"""Share of the points that must be within the limit on size for narrower hidden states not to be looked at."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def space_of(run: Run) -> Space:
             notes.append(f"not counted: what the steps {', '.join(odd)} change")
     else:
         students = any(rung in rungs for rung in ("frozen", "student"))
-        points = _points(run) if students else []
+        points = enumerate_points(run.full, run.recipe.search, can_trim(run.model)) if students else []
     wanted = {point.student.vocabulary for point in points}
     return Space(rungs, tuple(points), {v: trimmed_tokenizer(run, v) for v in wanted}, tuple(notes))
 
@@ -94,20 +92,6 @@ def _check_target(run: Run) -> None:
         return
     why = f"; no text of the data is longer, the model could read {run.full.positions}" * (most < run.full.positions)
     raise InputError(f"{tokens} tokens, but the model will read at most {most} at once{why}", "target.tokens")
-
-
-def _points(run: Run) -> list[Point]:
-    """Return the points of the automatic space, narrower hidden states among them where size or memory is scarce."""
-    search, trims = run.recipe.search, can_trim(run.model)
-    wide = enumerate_points(run.full, search, trims)
-    limit = run.recipe.budget.size_mb
-    if not wants_small(run.recipe):
-        return wide
-    if limit is not None and run.recipe.objective not in ("size_mb", "peak_memory_mb"):
-        pieces = {v: trimmed_tokenizer(run, v)[1] for v in {point.student.vocabulary for point in wide}}
-        if len(within_size(run, wide, pieces)) >= ROOM * len(wide):
-            return wide
-    return enumerate_points(run.full, search, trims, small=True)
 
 
 def within_size(run: Run, points: Sequence[Point], pieces: Mapping[Any, int]) -> list[Point]:

@@ -26,7 +26,9 @@ def climb_frozen(standing: Standing, reference: Reference) -> None:
     affordable = [
         point
         for name, point in standing.points.items()
-        if standing.missed(name) is None and point.student.intermediate == run.full.intermediate
+        if standing.missed(name) is None
+        and point.student.intermediate == run.full.intermediate
+        and point.student.hidden in (None, run.full.hidden)
     ]
     if not affordable:
         return

@@ -16,14 +16,14 @@ from lighten.search.students.space import Student, capacity
 
 POINTS_PER_HALVING = 0.7
 """Prior: points lost each time the depth is halved, for a student distilled to the end (docs/decisions.md)."""
-WIDTH_WEIGHT = 0.35
-"""Prior: halving a layer costs this share of what halving the depth does."""
-HIDDEN_WEIGHT = 0.5
-"""Prior: halving the hidden width costs so much of a halved depth on top of what its parameters count for."""
+WIDTH_WEIGHT = 0.2
+"""Prior: halving a layer's parameters costs this share of what halving the depth does."""
+ALONE = 1.0
+"""Prior: halvings that a single layer counts for besides: no token of its text has seen another before it."""
 DISAGREEMENT = 0.1
 """Share of the examples on which a student and the reference typically answer differently."""
-TEACHER_BESIDE = 1 / 3
-"""Share of a step of the reference that its forward pass alone takes: gradients cost about twice as much again."""
+FIXED = 0.07
+"""Share of a step of the reference that does not shrink with the encoder: embeddings, loss, Python."""
 SAFETY = 1.5
 """Standard errors a guess must stay above the floor: validation and test are samples."""
 
@@ -65,7 +65,7 @@ def halvings(student: Student, full: Shape) -> float:
     """Return how often the reference's depth was halved to make the student's, a narrower layer counted in part."""
     depth = math.log2(full.layers / student.layers)
     narrower = WIDTH_WEIGHT * (-math.log2(capacity(student, full)) - depth)
-    return depth + narrower + HIDDEN_WEIGHT * math.log2(full.hidden / (student.hidden or full.hidden))
+    return depth + narrower + ALONE * (student.layers == 1 < full.layers)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,4 @@ def epoch_seconds(student: Student, full: Shape, tokens: int, reference_speed: f
         tokens: in the training texts.
         reference_speed: training tokens per second of the reference.
     """
-    # A narrower student matches the teacher's relations, which are not cached: the teacher runs beside it.
-    teacher = TEACHER_BESIDE if (student.hidden or full.hidden) < full.hidden else 0.0
-    # A tenth of a reference step does not shrink with the encoder: embeddings, loss, Python.
-    return tokens / reference_speed * (0.1 + 0.9 * capacity(student, full) + teacher)
+    return tokens / reference_speed * (FIXED + (1 - FIXED) * capacity(student, full))

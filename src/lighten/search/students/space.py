@@ -11,7 +11,7 @@ from lighten.compress.steps import Distil, Intermediate, Layers, Ngrams, Quantis
 from lighten.errors import InputError
 from lighten.models.layout import Shape
 from lighten.pipeline.step import search_space
-from lighten.recipe import Recipe, Search
+from lighten.recipe import Search
 
 PiecesWanted = int | str
 _PRECISIONS = {"none": 1.0, "int8": 0.4, "int8-static": 0.41}
@@ -132,22 +132,24 @@ def plan_of(point: Point, full: Shape, distil: Distil, ngrams: bool = False) -> 
     return [*steps, Quantise(format=point.quantise)] if point.int8 else steps  # type: ignore[arg-type]
 
 
-def enumerate_points(full: Shape, search: Search, can_trim: bool, small: bool = False) -> list[Point]:
+def enumerate_points(full: Shape, search: Search, can_trim: bool) -> list[Point]:
     """Return every candidate within the recipe's `search`, the most capable first.
+
+    Feed-forward layers wider beside their hidden states than the reference's are left out, unless either width is
+    asked for.
 
     Args:
         full: the reference's shape.
         search: what the recipe narrows.
         can_trim: whether this tokenizer can be trimmed.
-        small: whether size or memory matter (`wants_small`): narrower hidden states are considered then. They
-            make the tables smaller, and cost more quality than they save time.
 
     Raises:
         InputError: a depth or width the model does not have.
     """
     depths = _checked("search.layers", search.layers, full.layers) or _depths(full.layers)
     widths = _checked("search.intermediate", search.intermediate, full.intermediate) or _widths(full.intermediate)
-    hiddens = _hiddens(full, search.hidden, small)
+    hiddens = _hiddens(full, search.hidden)
+    asked = search.hidden is not None or search.intermediate is not None
     vocabularies: list[Any] = list(search.vocabulary or (["used"] if can_trim else ["full"]))
     if not can_trim and vocabularies != ["full"]:
         raise InputError(
@@ -162,16 +164,11 @@ def enumerate_points(full: Shape, search: Search, can_trim: bool, small: bool = 
         for depth in depths
         for width in widths
         for hidden in hiddens
+        if asked or width * full.hidden <= full.intermediate * (hidden or full.hidden)
         for vocabulary in vocabularies
         for quantise in formats
     ]
     return sorted(points, key=lambda p: (-capacity(p.student, full), p.quantise))
-
-
-def wants_small(recipe: Recipe) -> bool:
-    """Whether the recipe limits or minimises what the tables of embeddings count for."""
-    limits = recipe.budget.size_mb, recipe.budget.peak_memory_mb
-    return any(limit is not None for limit in limits) or recipe.objective in ("size_mb", "peak_memory_mb")
 
 
 def capacity(student: Student, full: Shape) -> float:
@@ -202,11 +199,11 @@ def _widths(width: int) -> list[int]:
     return sorted({width, *(max(64, round(width * share / 64) * 64) for share in shares)}, reverse=True)
 
 
-def _hiddens(full: Shape, asked: list[int] | None, small: bool) -> list[int | None]:
+def _hiddens(full: Shape, asked: list[int] | None) -> list[int | None]:
     """Return hidden widths, None for the full one; those that hold no whole number of heads are refused."""
     if full.pre_norm and asked is not None and asked != [full.hidden]:
         raise InputError(f"a pre-norm encoder keeps its hidden width, {full.hidden}; leave it out", "search.hidden")
-    if asked is None and (full.pre_norm or not small):
+    if asked is None and full.pre_norm:
         return [None]
     size = full.hidden // full.heads
     shares = search_space(Width, "search_shares")["hidden"]
