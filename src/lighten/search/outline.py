@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lighten.compress.steps import Finetune
 from lighten.search.cost.shapes import REFERENCE
 from lighten.search.decision.reach import NEAREST_MISS
 from lighten.search.rungs.student import affordable_students
 from lighten.search.standing import Standing
+from lighten.search.students.copies import copies_for
 from lighten.search.students.policy import epoch_seconds, margin, next_student
 from lighten.search.students.space import Student
 from lighten.search.timing import (
@@ -34,10 +35,13 @@ class ReferenceForecast:
     epoch: float
     seconds: float
 
+    copies: int = 0
+    """Perturbed copies of each text that it answers besides."""
+
     @property
     def teaching(self) -> float:
         """Seconds from its first step until students can start: its training, and its answers as their teacher."""
-        return self.seconds + TEACHER_OVER_EPOCH * self.epoch
+        return self.seconds + TEACHER_OVER_EPOCH * (1 + self.copies) * self.epoch
 
 
 def reference_forecast(standing: Standing) -> ReferenceForecast:
@@ -51,11 +55,13 @@ def reference_forecast(standing: Standing) -> ReferenceForecast:
     speed = throughput * run.recipe.target.tokens / TRAINING_OVER_INFERENCE
     epoch = run.train_tokens / speed
     if not run.by_clock:
-        return ReferenceForecast(speed, epoch, (run.recipe.search.reference_epochs or 2.0) * epoch)
+        seconds = (run.recipe.search.reference_epochs or 2.0) * epoch
+        return ReferenceForecast(speed, epoch, seconds, copies_for(run, standing.expected))
     longest = reference_seconds(run, standing.expected)
     if run.unreachable:
         longest = min(NEAREST_MISS, longest)
-    return ReferenceForecast(speed, epoch, min(longest, Finetune().epochs * epoch))
+    seconds = min(longest, Finetune().epochs * epoch)
+    return ReferenceForecast(speed, epoch, seconds, copies_for(run, replace(standing.expected, speed=speed), seconds))
 
 
 def no_time_for_students(standing: Standing, costing: float) -> bool:
@@ -67,8 +73,13 @@ def no_time_for_students(standing: Standing, costing: float) -> bool:
     """
     run = standing.run
     per_text = seconds_per_text(run, standing.costs[REFERENCE]["latency_ms"]["p50"])
-    # Each training ends with a look at validation that its clock does not count; then its export is looked at.
-    ahead = reference_forecast(standing).teaching + 2 * AROUND_TRAINING + 3 * len(run.validation) * per_text
+    # Each training ends with a look at validation that its clock does not count; then its export is looked at. Copies
+    # wait for the time there is.
+    ahead = (
+        replace(reference_forecast(standing), copies=0).teaching
+        + 2 * AROUND_TRAINING
+        + 3 * len(run.validation) * per_text
+    )
     return left_for_students(run, standing.expected, costing + ahead) < MIN_TRAINING
 
 

@@ -124,7 +124,7 @@ def test_large_batches_are_timed_of_the_reference_unless_throughput_is_asked_for
 
     def in_fresh_process(folders: Any, threads: int, runs: list[dict[str, Any]], seed: int) -> list[Any]:
         asked.append(runs[1]["names"])
-        latency = SimpleNamespace(to_dict=lambda: {"p50": 1.0, "p95": 1.0}, per_second=1000.0)
+        latency = SimpleNamespace(p50=1.0, to_dict=lambda: {"p50": 1.0, "p95": 1.0}, per_second=1000.0)
         return [dict.fromkeys(run.get("names", folders), latency) for run in runs]
 
     monkeypatch.setattr(shapes, "time_in_fresh_process", in_fresh_process)

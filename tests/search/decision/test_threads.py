@@ -15,34 +15,9 @@ from lighten.errors import InputError
 from lighten.runtime import read_folder
 from lighten.search.candidate import Candidate
 from lighten.search.decision import threads
-from lighten.search.decision.threads import counts_of, quickest, serve
+from lighten.search.decision.threads import serve
 
 BUDGET = {"latency_ms": 3, "quality": -3}
-
-
-def times(**milliseconds: float) -> dict[str, float]:
-    return {"mean": 1.0, **milliseconds}
-
-
-def test_the_target_and_its_halves_are_considered() -> None:
-    assert counts_of(None, 1) == [1]
-    assert counts_of(None, 2) == [2, 1]
-    assert counts_of(None, 12) == [12, 6, 3, 1]
-    assert counts_of([2, 8, 2], 8) == [8, 2]
-
-
-@pytest.mark.parametrize(
-    ("four", "two", "one", "expected"),
-    [
-        ((1.0, 2.0), (0.95, 1.9), (1.5, 3.0), 4),  # a little quicker is not worth it
-        ((1.0, 2.0), (0.8, 1.7), (0.7, 1.6), 1),
-        ((1.0, 2.0), (0.8, 1.5), (0.7, 1.6), 2),  # by p95
-        ((1.0, 2.0), (0.8, 1.95), (0.95, 1.0), 4),  # only one of the two is quicker
-    ],
-)
-def test_fewer_are_taken_where_they_are_clearly_quicker(four: Any, two: Any, one: Any, expected: int) -> None:
-    found = {count: times(p50=p50, p95=p95) for count, (p50, p95) in ((4, four), (2, two), (1, one))}
-    assert quickest(found, 4, "p95") == expected
 
 
 @pytest.fixture

@@ -78,6 +78,17 @@ def test_by_epochs_the_stages_follow_from_the_tokens(opened: Open) -> None:
     assert found["students"] == pytest.approx(2 * 4 * epoch, abs=0.06)
 
 
+def test_the_teachers_answers_to_copies_are_counted(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = opened().train_tokens
+    monkeypatch.setitem(METRICS, "throughput_per_s", tokens * 3 / (16 * 20))  # an epoch takes 20 s, the answers 8
+    budget = {"latency_ms": 50, "build_minutes": 10}
+    none, two, most = (
+        seconds_of(opened(budget=budget, search={"layers": [1], "copies": copies})) for copies in (0, 2, None)
+    )
+    assert (none["teacher"], two["teacher"], most["teacher"]) == pytest.approx((8, 24, 32), abs=0.2)
+    assert none["students"] - two["students"] == pytest.approx(16, abs=1)
+
+
 def test_what_nothing_can_meet_is_looked_for_in_little_time(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     search = {"layers": [1]}
     tokens = opened(search=search).train_tokens

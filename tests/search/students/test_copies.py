@@ -31,6 +31,11 @@ def test_as_many_as_there_is_time_for(tmp_path: Path, seconds: float, number: in
     assert copies_for(opened(tmp_path, seconds), EXPECTED) == number
 
 
+def test_what_comes_before_leaves_less_time(tmp_path: Path) -> None:
+    assert copies_for(opened(tmp_path, 301), EXPECTED, ahead=0.0) == MOST
+    assert copies_for(opened(tmp_path, 301), EXPECTED, ahead=162.0) == 0
+
+
 def test_the_recipe_decides(tmp_path: Path) -> None:
     assert copies_for(opened(tmp_path, 9000, copies=0), EXPECTED) == 0
     assert copies_for(opened(tmp_path, 100, copies=7), EXPECTED) == 7

@@ -126,10 +126,17 @@ def test_an_epoch_is_about_as_long_as_it_was_when_measured(student: Student, mea
         (Student(2, 256, "used", 128), 1.6),
         (Student(3, 512, "used", 192), 0.4),
         (Student(3, 256, "used", 128), 1.4),
+        (Student(4, 768, "used", 192), 1.0),
     ],
 )
 def test_the_prior_is_near_what_was_lost_on_film_reviews(student: Student, lost: float) -> None:
     assert expected_loss(student, FULL, {}, 6) == pytest.approx(lost, abs=1.5)
+
+
+def test_many_narrow_layers_are_expected_to_lose_more_than_few() -> None:
+    """Six lost 3.7 points on film reviews, two wider ones 0.2."""
+    many, few = Student(6, 256, "used", 192), Student(2, 512, "used", 192)
+    assert expected_loss(many, FULL, {}, 6) > expected_loss(few, FULL, {}, 6)
 
 
 def test_one_layer_is_expected_to_lose_more_than_two_narrow_ones() -> None:

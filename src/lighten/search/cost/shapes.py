@@ -16,6 +16,7 @@ from lighten.measure.size import size_mb
 from lighten.measure.timing import MIN_CALLS
 from lighten.models.layout import Shape, table_width
 from lighten.pipeline import digest
+from lighten.search.cost.threads import with_fewer_threads
 from lighten.search.memory.known import memory_of, wants_memory, wants_throughput
 from lighten.search.memory.sessions import timed_once
 from lighten.search.run import Run
@@ -118,6 +119,8 @@ def time_folders(
 ) -> dict[str, dict[str, Any]]:
     """Return latency, throughput, size and, where the recipe asks for it, memory of model folders, side by side.
 
+    Small ones have the latency with the number of threads they would be served with (`cost.threads`).
+
     Args:
         run: the build.
         folders: by name.
@@ -131,6 +134,9 @@ def time_folders(
         {**timing_run(LARGE_BATCH, target.tokens, 4, seconds / 2 * len(thorough) / len(folders)), "names": thorough},
     ]
     alone, large = time_in_fresh_process(folders, target.threads, runs, run.recipe.seed)
+    with scratch_folder(run, "threads.") as scratch:
+        students = {name: one for name, one in alone.items() if name != REFERENCE}
+        alone = {**alone, **with_fewer_threads(run, folders, students, scratch)}
     metrics: dict[str, dict[str, Any]] = {}
     for name, folder in folders.items():
         metrics[name] = {

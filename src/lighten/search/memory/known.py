@@ -75,8 +75,8 @@ def environment() -> str:
 
 
 def conditions(work: Work) -> str:
-    """Return a digest of all that a measurement depends on besides the model: target, machine, versions."""
-    return digest([work.recipe.target.model_dump(), environment()])
+    """Return a digest of all that a measurement depends on besides the model: target, threads, machine, versions."""
+    return digest([work.recipe.target.model_dump(), work.recipe.search.threads, environment()])
 
 
 def sealed_test(table: Artifact) -> str:

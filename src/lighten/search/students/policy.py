@@ -14,10 +14,8 @@ from lighten.models.layout import Shape
 from lighten.search.students.curves import SHORTNESS
 from lighten.search.students.space import Student, capacity
 
-POINTS_PER_HALVING = 0.7
+POINTS_PER_HALVING = 0.6
 """Prior: points lost each time the depth is halved, for a student distilled to the end (docs/decisions.md)."""
-WIDTH_WEIGHT = 0.2
-"""Prior: halving a layer's parameters costs this share of what halving the depth does."""
 ALONE = 1.0
 """Prior: halvings that a single layer counts for besides: no token of its text has seen another before it."""
 DISAGREEMENT = 0.1
@@ -47,7 +45,7 @@ def expected_loss(student: Student, full: Shape, trained: Mapping[Student, float
     short = 1 + SHORTNESS / max(epochs, 0.1)
     prior = POINTS_PER_HALVING * halvings(student, full) * short
     finite = {s: lost for s, lost in trained.items() if math.isfinite(lost)}
-    # One pseudo-observation of the prior keeps a lucky first student from promising too much.
+    # One pseudo-observation of the prior keeps a lucky first student from promising too much; an unlucky one is believed.
     known = sum(POINTS_PER_HALVING * halvings(s, full) * short for s in finite)
     seen = sum(max(0.0, lost) for lost in finite.values())
     # A student is not expected to beat one that is as deep and as wide at least.
@@ -58,13 +56,18 @@ def expected_loss(student: Student, full: Shape, trained: Mapping[Student, float
         and s.intermediate >= student.intermediate
         and (s.hidden or full.hidden) >= (student.hidden or full.hidden)
     ]
-    return max([prior * (seen + 1.0) / (known + 1.0), *below])
+    scale = max((seen + 1.0) / (known + 1.0), seen / known if known else 0.0)
+    return max([prior * scale, *below])
 
 
 def halvings(student: Student, full: Shape) -> float:
-    """Return how often the reference's depth was halved to make the student's, a narrower layer counted in part."""
+    """Return how often the reference's depth was halved to make the student's.
+
+    Halving the parameters of all the reference's layers counts for as much, of fewer layers in proportion: what a
+    narrower layer no longer says is missing from all that comes after it (docs/decisions.md, 2026-11-23).
+    """
     depth = math.log2(full.layers / student.layers)
-    narrower = WIDTH_WEIGHT * (-math.log2(capacity(student, full)) - depth)
+    narrower = (-math.log2(capacity(student, full)) - depth) * student.layers / full.layers
     return depth + narrower + ALONE * (student.layers == 1 < full.layers)
 
 
