@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from lighten.compress.steps import Finetune
 from lighten.search.cost.shapes import REFERENCE
 from lighten.search.decision.reach import NEAREST_MISS
-from lighten.search.rungs.student import affordable_students
+from lighten.search.rungs.student import affordable_students, with_room
 from lighten.search.standing import Standing
 from lighten.search.students.copies import copies_for
 from lighten.search.students.policy import epoch_seconds, margin, next_student
@@ -89,6 +89,7 @@ def outline(standing: Standing, rungs: Sequence[str]) -> str:
     speed, seconds = reference.speed, reference.seconds
     parts = [f"reference about {seconds:.0f} s ({seconds / reference.epoch:.1f} epochs)"]
     options = affordable_students(standing) if "student" in rungs else []
+    options = with_room(standing, options) if run.by_clock else options
     left = left_for_students(run, expected, reference.teaching)
     wanted = standing.distil.epochs
 

@@ -12,7 +12,14 @@ from tests.helpers.search_run import make_run
 from lighten.models.layout import Shape
 from lighten.search.candidate import Candidate
 from lighten.search.rungs import student as module
-from lighten.search.rungs.student import _by_clock, _in_time, _outlook, climb_students
+from lighten.search.rungs.student import (
+    _by_clock,
+    _in_time,
+    _outlook,
+    affordable_students,
+    climb_students,
+    with_room,
+)
 from lighten.search.standing import Reference, Standing
 from lighten.search.students.curves import Curve
 from lighten.search.students.explore import Action
@@ -58,6 +65,20 @@ def play(monkeypatch: pytest.MonkeyPatch, standing: Standing, outcomes: dict[Stu
 
     monkeypatch.setattr(standing, "measure", measure)
     monkeypatch.setattr(Trainings, "_train", lambda self, s, what: (SimpleNamespace(metrics={"epochs": 6.0}), []))
+
+
+def test_what_is_near_a_limit_on_time_is_trained_only_where_nothing_else_is_within_it(tmp_path: Path) -> None:
+    def students(latency_ms: float) -> list[Student]:
+        standing, _ = make_standing(tmp_path / str(latency_ms), budget={"latency_ms": latency_ms})
+        standing.curves.update(trained)
+        return [option.student for option in with_room(standing, affordable_students(standing))]
+
+    trained: dict[Student, Curve] = {}
+    assert students(4.4) == [TWO, ONE], "four layers take 4 ms, within the limit by less than a tenth"
+    assert students(4.5) == [FOUR, TWO, ONE]
+    assert students(1.05) == [ONE], "nothing has room"
+    trained[FOUR] = Curve(((6.0, 1.0),))
+    assert set(students(4.4)) == {FOUR, TWO, ONE}, "what another budget trained stays an option"
 
 
 BUDGET = {"latency_ms": 5, "quality": -4, "quality_per_class": {"rare": -4}}

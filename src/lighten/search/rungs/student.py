@@ -17,6 +17,8 @@ from lighten.workshop.limits import all_limits, cost_limits, total_excess, value
 
 EXPORTS = 2
 """Number formats that a model is measured in."""
+ROOM = 0.9
+"""Share of a limit on time that a student should need: from one session to the next its timings differ by as much."""
 
 
 def climb_students(standing: Standing, reference: Reference) -> None:
@@ -37,7 +39,7 @@ def _by_clock(standing: Standing, trainings: Trainings) -> None:
     run, study = standing.run, _study(standing)
     trainings.recall([option.student for option in affordable_students(standing)])
     while True:
-        options = affordable_students(standing)
+        options = with_room(standing, affordable_students(standing))
         outlook = _outlook(standing, options, trainings, study)
         actions = several(outlook, run.workers)
         if not actions or not _in_time(standing, outlook, actions[0]):
@@ -160,6 +162,32 @@ def affordable_students(standing: Standing) -> list[Option]:
         )
         values[standing.points[near].student] = 0.0
     return [Option(student, value) for student, value in values.items()]
+
+
+def with_room(standing: Standing, options: list[Option]) -> list[Option]:
+    """Return the students that keep the limits on time with room, beside those trained already; all where none does.
+
+    The most capable shape within a limit on latency is also the one nearest to it, and what is over it when the
+    trained model is timed was trained in vain.
+
+    Args:
+        standing: with the costs.
+        options: within the limits, see `affordable_students`.
+    """
+    budget = standing.run.recipe.budget
+    room = {
+        **({"latency_ms": ROOM * budget.latency_ms} if budget.latency_ms is not None else {}),
+        **({"throughput_per_s": budget.throughput_per_s / ROOM} if budget.throughput_per_s is not None else {}),
+    }
+    strict = budget.model_copy(update=room)
+
+    def roomy(student: Student) -> bool:
+        names = standing.names_of(student)
+        return any(all(limit.met for limit in cost_limits(strict, standing.costs[name])) for name in names)
+
+    fresh = [option for option in options if option.student not in standing.curves and roomy(option.student)]
+    trained = [option for option in options if option.student in standing.curves]
+    return [*fresh, *trained] if fresh else options
 
 
 def _cost(standing: Standing, name: str) -> tuple[float, float]:

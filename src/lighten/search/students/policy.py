@@ -45,7 +45,8 @@ def expected_loss(student: Student, full: Shape, trained: Mapping[Student, float
     short = 1 + SHORTNESS / max(epochs, 0.1)
     prior = POINTS_PER_HALVING * halvings(student, full) * short
     finite = {s: lost for s, lost in trained.items() if math.isfinite(lost)}
-    # One pseudo-observation of the prior keeps a lucky first student from promising too much; an unlucky one is believed.
+    # One pseudo-observation of the prior keeps a lucky first student from promising too much. An unlucky one is
+    # believed.
     known = sum(POINTS_PER_HALVING * halvings(s, full) * short for s in finite)
     seen = sum(max(0.0, lost) for lost in finite.values())
     # A student is not expected to beat one that is as deep and as wide at least.
