@@ -1,4 +1,4 @@
-"""What the choices behind a student are worth: depth, width, states, learning rate, layers kept, embeddings, copies.
+"""What the choices behind a student are worth: depth, widths, states, learning rate, layers kept, embeddings, copies.
 
     python benchmarks/ablate_students.py                  # after `make demo`, on the film reviews
     python benchmarks/ablate_students.py --epochs 3 --record
@@ -24,7 +24,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lighten.compress.step import Context
-from lighten.compress.steps import Distil, Intermediate, Layers
+from lighten.compress.steps import Distil, Intermediate, Layers, Width
 from lighten.compress.teacher import cache_teacher
 from lighten.models.load import load_classifier
 from lighten.pipeline import read_json
@@ -35,7 +35,7 @@ from lighten.train.precision import choose
 from record import finish, parser
 
 ROOT = Path(__file__).parents[1]
-BASE = {"layers": 2, "map": "spread", "width": 768, "embeddings": "auto"}
+BASE = {"layers": 2, "map": "spread", "width": 768, "hidden": 384, "embeddings": "auto"}
 ROWS: list[dict[str, Any]] = [
     {},
     {"states_weight": 0.0},
@@ -51,6 +51,10 @@ ROWS: list[dict[str, Any]] = [
     {"layers": 1},
     {"width": 1536, "copies": 0},
     {"width": 1536, "copies": 3},
+    {"width": 512, "hidden": 256},
+    {"width": 512, "hidden": 192},
+    {"width": 256, "hidden": 128},
+    {"layers": 3, "width": 512, "hidden": 192},
 ]
 
 
@@ -110,6 +114,8 @@ def main() -> None:
                 Layers(count=shape["layers"], map=shape["map"], embeddings=shape["embeddings"]),
                 Intermediate(width=shape["width"]),
             ]
+            if shape["hidden"] != BASE["hidden"]:
+                steps.append(Width(hidden=shape["hidden"]))
             steps.append(distil := Distil(epochs=options.epochs, **fields))
             if distil.copies not in contexts:
                 contexts[distil.copies] = answered(context, reference, scratch, distil.copies)

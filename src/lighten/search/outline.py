@@ -96,7 +96,7 @@ def outline(standing: Standing, rungs: Sequence[str]) -> str:
     def reachable(student: Student) -> float:
         return wanted if not run.by_clock else min(wanted, max(1.0, left) / epoch_of[student])
 
-    epoch_of = {o.student: epoch_seconds(o.student, run.full, run.train_tokens, speed) for o in options}
+    epoch_of = {o.student: epoch_seconds(o.student, run.full, run.train_tokens, speed, run.relations) for o in options}
     floor = run.recipe.budget.quality
     tolerated = None if run.recipe.objective == "quality" else -floor if floor is not None and floor < 0 else 1.0
     first = next_student(options, run.full, {}, tolerated, margin(len(run.validation)), reachable)

@@ -55,6 +55,11 @@ class Run(Work):
         """
         return Distil(relations=False) if self.by_clock else Distil(epochs=self.recipe.search.epochs or 3.0)
 
+    @property
+    def relations(self) -> bool:
+        """Whether students narrower than the reference match its relations."""
+        return self.distil.relations is not False
+
     @cached_property
     def train_tokens(self) -> int:
         """Tokens in the training texts."""

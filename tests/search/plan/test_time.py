@@ -67,6 +67,8 @@ def test_students_are_distilled_as_the_build_does(opened: Open) -> None:
         run = opened(search={**search, "layers": [1]})
         standing = standing_of(run, costed(run, space_of(run)), 0.0)
         assert standing.distil == run.distil and run.distil.epochs == epochs
+        # Where seconds count, the reference does not run beside narrower students.
+        assert run.relations == ("candidates" in search)
 
 
 def test_by_epochs_the_stages_follow_from_the_tokens(opened: Open) -> None:

@@ -81,6 +81,30 @@ def test_what_is_near_a_limit_on_time_is_trained_only_where_nothing_else_is_with
     assert set(students(4.4)) == {FOUR, TWO, ONE}, "what another budget trained stays an option"
 
 
+def test_what_turns_out_to_be_near_the_limit_is_not_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four layers were predicted to take 4 ms; they take 4.9, and two are trained in their place."""
+    standing, reference = make_standing(tmp_path, budget={"latency_ms": 5}, maximise="quality")
+    standing.predicted = {name for name, point in standing.points.items() if point.student == FOUR}
+    four = next(iter(standing.predicted))
+
+    def confirm(student: Student) -> bool:
+        if student == FOUR:
+            standing.costs[four] = {"latency_ms": {"p50": 4.9, "p95": 4.9}}
+        return True
+
+    trained: list[Student] = []
+
+    def carry_out(self: Trainings, student: Student, *rest: Any, **more: Any) -> None:
+        trained.append(student)
+        standing.failed.add(student)
+
+    monkeypatch.setattr(standing, "confirm", confirm)
+    monkeypatch.setattr(Trainings, "carry_out", carry_out)
+    monkeypatch.setattr(Trainings, "taught", lambda self, actions: False)
+    climb_students(standing, reference)
+    assert trained[0] == TWO
+
+
 BUDGET = {"latency_ms": 5, "quality": -4, "quality_per_class": {"rare": -4}}
 
 

@@ -117,6 +117,13 @@ def test_an_epoch_is_about_as_long_as_it_was_when_measured(student: Student, mea
     assert measured <= expected <= 1.4 * measured
 
 
+def test_the_reference_runs_beside_narrower_students_that_match_its_relations() -> None:
+    narrow, measured = Student(1, 512, "used", 192), 2586 / 6503
+    assert measured <= epoch_seconds(narrow, FULL, 2500, 2500, relations=True) <= 1.4 * measured
+    for wide in (Student(2, 768, "used"), Student(2, 768, "used", FULL.hidden)):
+        assert epoch_seconds(wide, FULL, 1000, 10, relations=True) == epoch_seconds(wide, FULL, 1000, 10)
+
+
 @pytest.mark.parametrize(
     ("student", "lost"),
     [

@@ -16,7 +16,8 @@ from lighten.search.run import Run
 GAIN = 0.9
 """Share of the target's latency below which fewer threads are worth the texts per second that they cost."""
 SMALL_MS = 0.5
-"""Median of a call above which fewer threads were never clearly quicker (docs/decisions.md, 2026-11-23)."""
+"""Median of a call above which fewer threads are not tried for every shape: on two cores they were not quicker there
+(docs/decisions.md, 2026-11-23). The model that is chosen is timed with them whatever it takes."""
 SECONDS = 0.25
 """For the timings of a model with each number of threads."""
 

@@ -122,5 +122,7 @@ def _students(standing: Standing, reference: ReferenceForecast) -> float:
     students = students or [point.student for point in standing.points.values()]
     if not students:
         return 0.0
-    longest = max(epoch_seconds(student, run.full, run.train_tokens, reference.speed) for student in students)
+    longest = max(
+        epoch_seconds(student, run.full, run.train_tokens, reference.speed, run.relations) for student in students
+    )
     return (run.recipe.search.candidates or 1) * standing.distil.epochs * longest

@@ -48,6 +48,9 @@ def _by_clock(standing: Standing, trainings: Trainings) -> None:
             continue  # the teacher's pass took its time: less is left for the students
         if not all([standing.confirm(action.student) for action in actions]):
             continue  # one of them costs more than was predicted
+        roomy = {option.student for option in with_room(standing, affordable_students(standing))}
+        if not all(action.student.shape_only in roomy for action in actions):
+            continue  # within the limits, but nearer than was predicted
         for action in actions:
             run.progress.note(f"next: {action.student.name(run.full)}, {action.epochs:.1f} epochs ({action.why})")
         left = left_for_students(run, standing.expected)

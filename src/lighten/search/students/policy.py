@@ -20,6 +20,8 @@ ALONE = 1.0
 """Prior: halvings that a single layer counts for besides: no token of its text has seen another before it."""
 DISAGREEMENT = 0.1
 """Share of the examples on which a student and the reference typically answer differently."""
+TEACHER_BESIDE = 1 / 3
+"""Share of a step of the reference that its forward pass alone takes: gradients cost about twice as much again."""
 FIXED = 0.07
 """Share of a step of the reference that does not shrink with the encoder: embeddings, loss, Python."""
 SAFETY = 1.5
@@ -117,13 +119,17 @@ def next_student(
     return None if holding else least
 
 
-def epoch_seconds(student: Student, full: Shape, tokens: int, reference_speed: float) -> float:
-    """Return the expected seconds of one epoch of a student.
+def epoch_seconds(
+    student: Student, full: Shape, tokens: int, reference_speed: float, relations: bool = False
+) -> float:
+    """Return the expected seconds of an epoch of a student.
 
     Args:
         student: the student.
         full: the reference's shape.
         tokens: in the training texts.
         reference_speed: training tokens per second of the reference.
+        relations: whether students narrower than the reference match its relations: it runs beside them then.
     """
-    return tokens / reference_speed * (FIXED + (1 - FIXED) * capacity(student, full))
+    beside = TEACHER_BESIDE if relations and (student.hidden or full.hidden) < full.hidden else 0.0
+    return tokens / reference_speed * (FIXED + (1 - FIXED) * capacity(student, full) + beside)
