@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.helpers.search_run import make_run
 
-from lighten.search.builder import shortcomings
+from lighten.search.builder import _steps, shortcomings
+from lighten.search.candidate import Candidate
 
 
 @pytest.mark.parametrize(("epochs", "said"), [(0.026, "had 0.026 epochs in the time there was"), (0.5, ""), (3.0, "")])
@@ -41,3 +42,26 @@ def test_a_class_that_the_test_has_not_is_named_where_every_class_has_a_floor(
     run = make_run(tmp_path, budget={"build_minutes": 2, "quality_per_class": floors})
     run.table.metrics = {"splits": {"test": {"by_label": {"fresh": 9, "rotten": 0}}}}
     assert ("The floor under 'rotten' could not be checked" in shortcomings(run, 3.0)) == said
+
+
+def test_where_the_time_is_up_what_the_steps_bought_is_not_measured(tmp_path: Path) -> None:
+    run, calls = make_run(tmp_path, budget={"build_minutes": 2}), []
+    chosen = Candidate("2 layers", "student", [])
+    chosen.folder = tmp_path / "model"
+    chosen.folder.mkdir()
+    (chosen.folder / "model.onnx").write_bytes(b"some")
+
+    def measure() -> list[dict[str, object]]:
+        calls.append(1)
+        return [{"step": "reference"}]
+
+    run.clock.before = 121.0
+    assert _steps(run, chosen, measure) == [] and calls == []
+    assert "the time is up" in run.progress.said[-1]
+    run.clock.before = 0.0
+    assert _steps(run, chosen, measure) == [{"step": "reference"}]
+    run.clock.before = 121.0
+    assert _steps(run, chosen, measure) == [{"step": "reference"}] and calls == [1], "what was measured is told"
+    by_epochs = make_run(tmp_path / "other", search={"candidates": 1})
+    by_epochs.clock.before = 1e6
+    assert _steps(by_epochs, chosen, measure) == [{"step": "reference"}], "no timing decides what is told"

@@ -183,9 +183,15 @@ def _pace(reference: Candidate) -> float:
 
 
 def _steps(run: Run, chosen: Candidate, measure: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return what each step of the chosen plan bought, measured once for the same model on the same machine."""
+    """Return what each step of the chosen plan bought, measured once for the same model on the same machine.
+
+    Where the time to build is over that is left out: it proves nothing, and what takes too long does not fit.
+    """
     assert chosen.folder is not None
     decision = f"steps of {content_of(chosen.folder)} under {conditions(run)}"
+    if run.by_clock and run.clock.left <= 0 and run.journal.last("decision", name=decision, scope=run.scope) is None:
+        run.progress.note("the time is up: what each step bought is not measured")
+        return []
     return run.journal.decide(decision, run.scope, measure)  # type: ignore[no-any-return]
 
 

@@ -12,7 +12,10 @@ REFERENCE_SHARE = 0.45
 ALONE_SHARE = 0.7
 """The same where no student can be trained: a forecast by a third too short still keeps the clock."""
 FIXED_PROOF = 25.0
-"""Seconds of the proof that do not grow with the test split: timings, memory, cold starts, report."""
+"""Seconds of what follows the last training that grow with neither the test split nor the time to build: timing all
+candidates, the second look, memory, cold starts, what each step bought, report."""
+TIMING_SHARE = 0.02
+"""Share of the build for the final timings, ten seconds at most."""
 TEACHER_OVER_EPOCH = 0.4
 """The teacher's pass over the training texts, in epochs of training."""
 MIN_TRAINING = 15.0
@@ -56,6 +59,11 @@ def seconds_per_text(run: Run, reference_ms: float) -> float:
     return reference_ms / 1000 / target.batch * max(SHORTEST, longer)
 
 
+def final_timings(run: Run) -> float:
+    """Return the seconds that chosen model and reference are timed for in the proof."""
+    return min(10.0, TIMING_SHARE * 60 * run.recipe.budget.build_minutes)
+
+
 def forecast(run: Run, reference_ms: float) -> Forecast:
     """Return the forecast from the measured speed of the reference's shape.
 
@@ -64,7 +72,7 @@ def forecast(run: Run, reference_ms: float) -> Forecast:
         reference_ms: median of a call of the reference at the target.
     """
     seconds = seconds_per_text(run, reference_ms)
-    proof = FIXED_PROOF + PROOF_PASSES * run.test_rows * seconds
+    proof = FIXED_PROOF + final_timings(run) + PROOF_PASSES * run.test_rows * seconds
     return Forecast(proof=proof, validations=VALIDATION_PASSES * len(run.validation) * seconds)
 
 

@@ -13,7 +13,7 @@ import pytest
 import lighten
 from lighten.pipeline import Journal
 from lighten.pipeline.result import result_json_schema
-from lighten.search.decision import proof
+from lighten.search import timing
 from lighten.search.decision.reach import NEAREST_MISS
 
 Make = Callable[..., dict[str, Any]]
@@ -25,7 +25,7 @@ IMPOSSIBLE = {"latency_ms": 0.0001, "quality": -50, "build_minutes": 30}
 def quick() -> Iterator[None]:
     """Half an hour allows the proof ten seconds of timings: here two thirds of a second do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(proof, "TIMING_SHARE", proof.TIMING_SHARE / 50)
+        patch.setattr(timing, "TIMING_SHARE", timing.TIMING_SHARE / 50)
         yield
 
 

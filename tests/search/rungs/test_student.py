@@ -145,7 +145,9 @@ def test_only_the_first_student_needs_no_time(tmp_path: Path, left: float) -> No
     assert _in_time(standing, outlook, action)
     standing.failed.add(ONE)
     assert _in_time(standing, outlook, action) == (left > 0)
-    assert _in_time(standing, outlook, whole)
+    assert _in_time(standing, outlook, action, cutting=179.0) == (left > 0)
+    assert not _in_time(standing, outlook, action, cutting=181.0), "less is left than an epoch takes"
+    assert _in_time(standing, outlook, whole, cutting=300.0)
     standing.failed.clear()
     standing.curves[ONE] = Curve(((1.0, 2.0),))
     assert _in_time(standing, outlook, action) == (left > 0)

@@ -159,6 +159,8 @@ def test_the_time_for_cutting_is_kept_free(bench: Bench) -> None:
     run = trainings.standing.run
     seconds = [event["what"]["seconds"] for event in run.journal.all(TRAINED)]
     assert seconds == [100 - TEACHER_OVER_EPOCH * run.train_tokens / 100, 100]  # the second goes on with the first
+    assert trainings.cutting(WIDE) == 0 < trainings.cutting(NARROW) == TEACHER_OVER_EPOCH * run.train_tokens / 100
+    assert trainings.cutting(Student(FULL.layers, FULL.intermediate, "used")) == 0
 
 
 def test_a_part_that_fails_spoils_none_before_it_for_any_budget(bench: Bench) -> None:

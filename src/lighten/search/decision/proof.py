@@ -14,10 +14,9 @@ from lighten.search.decision.choose import rank
 from lighten.search.decision.threads import serve
 from lighten.search.memory.remembered import Remembered
 from lighten.search.run import Run
+from lighten.search.timing import final_timings
 from lighten.workshop.limits import cost_limits
 
-TIMING_SHARE = 0.02
-"""Share of the build for the final timings, ten seconds at most."""
 LOOKS = 3
 """Candidates that are measured again whatever the clock says; each takes a session of seconds."""
 
@@ -60,7 +59,7 @@ def prove(run: Run, reference: Candidate, candidates: Sequence[Candidate]) -> Pr
         test=run.table.path / "test.jsonl",
         target=run.recipe.target.model_dump(),
         seed=run.recipe.seed,
-        seconds=min(10.0, TIMING_SHARE * 60 * run.recipe.budget.build_minutes),
+        seconds=final_timings(run),
         progress=run.progress,
         per_class=run.recipe.budget.quality_per_class is not None,
         instruments=instruments,

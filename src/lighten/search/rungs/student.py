@@ -42,7 +42,7 @@ def _by_clock(standing: Standing, trainings: Trainings) -> None:
         options = with_room(standing, affordable_students(standing))
         outlook = _outlook(standing, options, trainings, study)
         actions = several(outlook, run.workers)
-        if not actions or not _in_time(standing, outlook, actions[0]):
+        if not actions or not _in_time(standing, outlook, actions[0], trainings.cutting(actions[0].student)):
             break
         if trainings.taught(actions):
             continue  # the teacher's pass took its time: less is left for the students
@@ -124,14 +124,20 @@ def _outlook(standing: Standing, options: list[Option], trainings: Trainings, st
     )
 
 
-def _in_time(standing: Standing, outlook: Outlook, action: Action) -> bool:
+def _in_time(standing: Standing, outlook: Outlook, action: Action, cutting: float = 0.0) -> bool:
     """Whether an action is worth its start; the first student always gets its chance, as does the reference itself.
 
     A first one that failed had it: those after it need the time that they take.
+
+    Args:
+        standing: with the time that is left.
+        outlook: with the students trained so far.
+        action: to be carried out.
+        cutting: seconds before its training begins.
     """
     if not (standing.curves or standing.failed) or capacity(action.student, standing.run.full) == 1:
         return True
-    left = left_for_students(standing.run, standing.expected)
+    left = left_for_students(standing.run, standing.expected) - cutting
     return left >= max(MIN_TRAINING, min(1.0, action.epochs) * outlook.epoch(action.student))
 
 

@@ -222,6 +222,10 @@ class Trainings:
             return Start(checkpoint, tuple(steps), tuple(cut_steps(student, full, parent)))
         return Start(self.reference.checkpoint, cut=tuple(cut_steps(student, full)))
 
+    def cutting(self, student: Student) -> float:
+        """Return the seconds that are expected to pass before a training of a student begins."""
+        return self._cutting(self._begin(student)) if capacity(student, self.standing.run.full) < 1 else 0.0
+
     def _cutting(self, start: Start) -> float:
         """Return the seconds that cutting a student out is expected to take: embeddings that stand for layers."""
         run, speed = self.standing.run, self.standing.expected.speed
