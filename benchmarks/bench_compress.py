@@ -51,9 +51,9 @@ GOALS = {
     "smallest": {"size_ratio": 15.0, "points_lost": 1.0},
 }
 WORDS = {"speedup_batch1": "as fast", "size_ratio": "smaller"}
-ROOM = {"speedup_batch1": 1.15, "size_ratio": 1.01}
-"""By how much more than a goal a build is asked for. Timings of small models differ between sessions: one build was
-9.0 times as fast as the reference in its proof and 7.4 times minutes later (docs/decisions.md, 2026-11-23)."""
+ROOM = {"speedup_batch1": 1.03, "size_ratio": 1.01}
+"""By how much more than a goal a build is asked for. What it trains has a tenth of room within the limit besides, for
+timings of small models differ between sessions (docs/decisions.md, 2026-11-23)."""
 
 OLIVE_SPEEDUP = 1.3
 """How many times faster than Olive's int8 ours is to be, at no fewer points."""
