@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import lighten
+from lighten.measure.cost import costs
 from lighten.measure.evidence import gather
 from lighten.pipeline.result import read
 
@@ -51,9 +52,11 @@ GOALS = {
     "smallest": {"size_ratio": 15.0, "points_lost": 1.0},
 }
 WORDS = {"speedup_batch1": "as fast", "size_ratio": "smaller"}
-ROOM = {"speedup_batch1": 1.03, "size_ratio": 1.01}
+ROOM = {"speedup_batch1": 1.05, "size_ratio": 1.01}
 """By how much more than a goal a build is asked for. What it trains has a tenth of room within the limit besides, for
 timings of small models differ between sessions (docs/decisions.md, 2026-11-23)."""
+SECONDS = 4.0
+"""For timing the reference once more before a limit on latency is derived from it."""
 
 OLIVE_SPEEDUP = 1.3
 """How many times faster than Olive's int8 ours is to be, at no fewer points."""
@@ -95,6 +98,19 @@ def aimed_at(goal: Mapping[str, float], reference: Mapping[str, Any]) -> list[st
     else:
         limits["latency_ms"] = f"{share * reference['latency_ms']['mean']:.4f}"
     return ["minimise=null", "maximise=quality", *(f"budget.{name}={value}" for name, value in limits.items())]
+
+
+def costs_now(example: Path) -> dict[str, Any]:
+    """Return what the reference of a finished build costs, its latency that of now where it is quicker than it was.
+
+    A limit is in milliseconds, and one derived from a slow session is easily met in a quick one: in the builds of one
+    evening the reference took 4.0 to 5.6 ms in the mean (docs/decisions.md, 2026-11-23).
+    """
+    result = read(example)
+    known: dict[str, Any] = dict(result["reference"]["metrics"])
+    folders = {"reference": example / result["folders"]["reference"]}
+    now = costs(folders, result["target"], seed=result["seed"] + 1, seconds=SECONDS)["reference"]["latency_ms"]
+    return {**known, "latency_ms": min(known["latency_ms"], now, key=lambda latency: latency["mean"])}
 
 
 def verdict(goal: Mapping[str, float], comparison: Mapping[str, Any]) -> str:
@@ -193,7 +209,7 @@ def main() -> None:
             found = {key: value for key, value in numbers.items() if key != "data"}
         else:
             lighten.build(recipe, example, set=changes)
-            aim = aimed_at(goal, read(example)["reference"]["metrics"])
+            aim = aimed_at(goal, costs_now(example))
             folder = f"{data}-{name}"
             if arguments.minutes is not None:
                 aim, folder = [*aim, f"budget.build_minutes={arguments.minutes:g}"], f"{folder}-{arguments.minutes:g}"

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import bench_compress
-from bench_compress import GOALS, aimed_at, verdict
+from bench_compress import GOALS, aimed_at, costs_now, verdict
 from lighten.recipe import read_recipe
 
 
@@ -44,7 +44,7 @@ def test_a_size_has_no_interval():
 
 
 def test_a_build_is_asked_for_quality_within_a_share_of_the_reference():
-    reference = {"latency_ms": {"mean": 9.27, "p50": 9.0, "p95": 20.0}, "size_mb": 90.9}
+    reference = {"latency_ms": {"mean": 9.45, "p50": 9.0, "p95": 20.0}, "size_mb": 90.9}
     assert aimed_at(GOALS["product"], reference) == [
         "minimise=null",
         "maximise=quality",
@@ -57,6 +57,22 @@ def test_a_build_is_asked_for_quality_within_a_share_of_the_reference():
                          aimed_at(GOALS["smallest"], reference))  # fmt: skip
     assert recipe.objective == "quality" and recipe.budget.size_mb == 6.0 and recipe.budget.build_minutes == 8
     assert (recipe.budget.quality, recipe.budget.latency_ms) == (None, None)
+
+
+@pytest.mark.parametrize(("now", "taken"), [(4.0, 4.0), (6.0, 5.0)])
+def test_limits_follow_from_the_quicker_of_two_timings_of_the_reference(now, taken, tmp_path, monkeypatch):
+    metrics = {"latency_ms": {"mean": 5.0}, "size_mb": 90.9}
+    result = {"reference": {"metrics": metrics}, "folders": {"reference": "model"}, "target": {}, "seed": 0}
+    asked = []
+
+    def costs(folders, target, **options):
+        asked.append(folders)
+        return {"reference": {"latency_ms": {"mean": now}, "size_mb": 1.0}}
+
+    monkeypatch.setattr(bench_compress, "read", lambda out: result)
+    monkeypatch.setattr(bench_compress, "costs", costs)
+    assert costs_now(tmp_path) == {"latency_ms": {"mean": taken}, "size_mb": 90.9}
+    assert asked == [{"reference": tmp_path / "model"}]
 
 
 @pytest.fixture
@@ -76,7 +92,7 @@ def builds(tmp_path, monkeypatch):
         "seed": 0,
         "sentence": "one.",
         "chosen": {"name": "small"},
-        "reference": {"metrics": {"latency_ms": {"mean": 9.27}, "size_mb": 90.9}},
+        "reference": {"metrics": {"latency_ms": {"mean": 9.45}, "size_mb": 90.9}},
         "seconds": {"total": 480.0},
         "budget": {"build_minutes": 8.0},
         "versions": {"torch": "2"},
@@ -86,6 +102,8 @@ def builds(tmp_path, monkeypatch):
     monkeypatch.setattr(bench_compress.lighten, "build", build)
     monkeypatch.setattr(bench_compress, "read", lambda out: result)
     monkeypatch.setattr(bench_compress, "gather", lambda **options: found)
+    now = {"reference": {"latency_ms": {"mean": 9.9}}}  # a slower minute than that of the build
+    monkeypatch.setattr(bench_compress, "costs", lambda folders, target, **options: now)
     monkeypatch.setattr(bench_compress, "finish", lambda name, numbers, record: written.append(numbers))
     return SimpleNamespace(asked=asked, written=written)
 

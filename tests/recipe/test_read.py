@@ -22,6 +22,10 @@ def _with(path, value):
     return content
 
 
+NARROWING = ("rungs", "layers", "intermediate", "hidden", "vocabulary", "quantise", "threads")
+"""Keys with what to consider: of an empty list nobody knows whether it means nothing or all."""
+
+
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
@@ -40,6 +44,8 @@ def _with(path, value):
         ("data", "a.csv", ["data"]),
         ("seed", -1, ["seed", "got -1"]),
         ("minimise", "speed", ["minimise", "speed"]),
+        ("search.hidden", [192, -1], ["search.hidden.1", "greater than or equal to 1", "got -1"]),
+        *((f"search.{name}", [], [f"search.{name}", "at least 1 item"]) for name in NARROWING),
     ],
 )
 def test_faults_are_named(path, value, words):

@@ -17,6 +17,7 @@ from lighten.recipe.train import Train
 
 LongWay = Literal["truncate", "head-tail", "sentences", "textrank", "chunk", "chunk-max", "hierarchical", "window"]
 StepSpec = str | dict[str, Any]
+AtLeastOne = Annotated[int, Field(ge=1)]
 ClassFloor = Annotated[float, Field(ge=-100, le=100)]
 ClassFloors = Annotated[dict[str, ClassFloor], Field(min_length=1), BeforeValidator(text_keys)]
 _PASSWORD = re.compile(r"//[^/@]*:[^/@]+@|[?&]password=", re.IGNORECASE)
@@ -101,18 +102,18 @@ class Search(Section):
 
     candidates: int | None = Field(default=None, ge=1)
     """Train exactly this many candidates by epochs instead of by the clock (reproducible)."""
-    rungs: list[Literal["linear", "frozen", "student", "cascade"]] | None = None
+    rungs: list[Literal["linear", "frozen", "student", "cascade"]] | None = Field(default=None, min_length=1)
     """Which kinds of model to consider."""
-    layers: list[int] | None = None
+    layers: list[AtLeastOne] | None = Field(default=None, min_length=1)
     """Depths of the students to consider."""
-    intermediate: list[int] | None = None
+    intermediate: list[AtLeastOne] | None = Field(default=None, min_length=1)
     """Widths of the students' feed-forward layers to consider."""
-    hidden: list[int] | None = None
+    hidden: list[AtLeastOne] | None = Field(default=None, min_length=1)
     """Hidden widths of the students to consider, heads with them; the model's own, two thirds, a half and a third of
     it, when left out."""
-    vocabulary: list[int | Literal["used", "full"]] | None = None
+    vocabulary: list[int | Literal["used", "full"]] | None = Field(default=None, min_length=1)
     """Sizes of the vocabulary to consider: a number of pieces, ``used`` (those in the training text) or ``full``."""
-    quantise: list[Literal["int8", "int8-static", "none"]] | None = None
+    quantise: list[Literal["int8", "int8-static", "none"]] | None = Field(default=None, min_length=1)
     """Precisions to consider; ``int8`` and ``none`` (fp32) when left out. ``int8-static`` has constant scales of
     activations, found on training texts."""
     ngrams: bool = True
@@ -120,7 +121,7 @@ class Search(Section):
     copies: Annotated[int, Field(ge=0)] | None = None
     """Perturbed copies of each training text that the teacher answers and students learn from besides; as many as
     there is time for, three at most, and none with ``candidates``, when left out."""
-    threads: list[Annotated[int, Field(ge=1)]] | None = None
+    threads: list[AtLeastOne] | None = Field(default=None, min_length=1)
     """Numbers of threads to serve the chosen model with to consider, the target's among them; the target's, half of
     it, a quarter and so on when left out. Fewer are taken where they are clearly quicker and throughput is not asked
     for."""

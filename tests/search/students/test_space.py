@@ -55,7 +55,7 @@ def test_a_tokenizer_that_cannot_be_trimmed_keeps_its_vocabulary() -> None:
         enumerate_points(FULL, Search(vocabulary=["used"]), can_trim=False)
 
 
-@pytest.mark.parametrize("search", [Search(layers=[7]), Search(layers=[0]), Search(intermediate=[2000])])
+@pytest.mark.parametrize("search", [Search(layers=[7]), Search(hidden=[416]), Search(intermediate=[2000])])
 def test_depths_and_widths_the_model_does_not_have_are_refused(search: Search) -> None:
     with pytest.raises(InputError, match="is not between 1 and the model's"):
         enumerate_points(FULL, search, can_trim=True)

@@ -216,6 +216,6 @@ def _hiddens(full: Shape, asked: list[int] | None) -> list[int | None]:
 
 def _checked(key: str, values: list[int] | None, most: int) -> list[int] | None:
     for value in values or []:
-        if not 1 <= value <= most:
+        if value > most:
             raise InputError(f"{value} is not between 1 and the model's {most}", key)
     return sorted(set(values), reverse=True) if values else None
